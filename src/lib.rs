@@ -1,0 +1,8 @@
+//! pgweave
+pub mod case;
+pub mod check;
+pub mod history;
+pub mod isolation;
+pub mod schedule;
+#[cfg(not(loom))]
+pub mod subject;
