@@ -1,6 +1,8 @@
 //! pgweave
 pub mod case;
 pub mod check;
+#[cfg(not(loom))]
+pub mod gate;
 pub mod history;
 pub mod isolation;
 pub mod schedule;

@@ -1,0 +1,275 @@
+//! One connection through the gate, as a state: what is held, what is under way at the server, what has been seen.
+//! Bytes go in and come out; the relay moves them. Nothing here waits, and nothing here decides an order.
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+
+use super::effect::Effect;
+use super::record::{Recorder, Report};
+use super::wire::{self, Frame, WireError};
+use crate::history::{Statement, Transaction};
+use crate::schedule::SessionId;
+
+/// Whether what a client sends is held until it is released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything passes.
+    Open,
+    /// A step is held until it is released.
+    Held,
+}
+
+/// What is held: the messages up to a Sync, Query or Flush, or the wish to close.
+#[derive(Debug)]
+enum Group {
+    Messages { frames: Vec<Frame>, effect: Effect },
+    Close,
+}
+
+/// Whether the backend is known to wait for a lock: its own report, sent when its one deadlock check is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockWait {
+    /// It has reported none, or the end of the last one.
+    None,
+    /// It waits, and its deadlock check for this wait is spent.
+    Reported,
+}
+
+/// A connection through the gate.
+#[derive(Debug)]
+pub struct Connection {
+    /// Whose it is.
+    pub session: SessionId,
+    /// Process id of its backend; 0 until the backend has told it.
+    pub pid: i32,
+    /// What ReadyForQuery said last.
+    pub transaction: Transaction,
+    /// What the backend reported of its lock wait.
+    pub lock_wait: LockWait,
+    /// Bytes on their way to the server.
+    pub to_server: BytesMut,
+    /// Bytes on their way to the client.
+    pub to_client: BytesMut,
+    /// Why the connection had to be cut, if the client broke the protocol or died in mid-message.
+    pub broken: Option<String>,
+    /// The client is gone or said goodbye, and the server has been told so.
+    pub closing: bool,
+    cancel_key: Option<(i32, Vec<u8>)>,
+    started: bool,
+    group: Vec<Frame>,
+    held: VecDeque<Group>,
+    ready_awaited: usize,
+    injected: usize,
+    recorder: Recorder,
+    current_sql: String,
+}
+
+impl Connection {
+    /// A connection whose start-up packet is on its way.
+    pub fn new(session: SessionId) -> Self {
+        Self {
+            session,
+            pid: 0,
+            transaction: Transaction::Idle,
+            lock_wait: LockWait::None,
+            to_server: BytesMut::new(),
+            to_client: BytesMut::new(),
+            broken: None,
+            closing: false,
+            cancel_key: None,
+            started: false,
+            group: Vec::new(),
+            held: VecDeque::new(),
+            ready_awaited: 0,
+            injected: 0,
+            recorder: Recorder::default(),
+            current_sql: String::new(),
+        }
+    }
+
+    /// Whether the server owes an answer, or the connection is being opened or closed.
+    pub fn under_way(&self) -> bool {
+        !self.started || self.closing || self.ready_awaited > 0 || self.recorder.expects_answers()
+    }
+
+    /// The effect of what is held first, if something is held.
+    pub fn held(&self) -> Option<Effect> {
+        self.held.front().map(|group| match group {
+            Group::Messages { effect, .. } => *effect,
+            Group::Close => Effect::Step,
+        })
+    }
+
+    /// Text of the statement that was sent last, for reports on what waits.
+    pub fn current_sql(&self) -> &str {
+        &self.current_sql
+    }
+
+    /// The statements answered since this was last asked.
+    pub fn take_statements(&mut self) -> Vec<Statement> {
+        self.recorder.take()
+    }
+
+    /// Process id and secret with which the statement under way can be cancelled.
+    pub fn cancel_key(&self) -> Option<&(i32, Vec<u8>)> {
+        self.cancel_key.as_ref()
+    }
+
+    /// A message of the client has arrived.
+    ///
+    /// # Errors
+    /// [`WireError`] when it is not one that a client may send.
+    pub fn from_client(&mut self, frame: Frame, mode: Mode) -> Result<(), WireError> {
+        if !self.started || matches!(frame.tag, b'd' | b'c' | b'f' | b'p') {
+            // Authentication and COPY data belong to what is under way already.
+            self.to_server.extend_from_slice(&frame.raw);
+            return Ok(());
+        }
+        if frame.tag == b'X' {
+            self.close(mode);
+            return Ok(());
+        }
+        self.recorder.define(&frame)?;
+        let cut = matches!(frame.tag, b'S' | b'Q' | b'H' | b'F');
+        self.group.push(frame);
+        if cut {
+            let frames = std::mem::take(&mut self.group);
+            let effect = self.recorder.effect(&frames);
+            self.held.push_back(Group::Messages { frames, effect });
+            self.pass(mode)?;
+        }
+        Ok(())
+    }
+
+    /// The client is gone, or said goodbye. With a transaction open that is a step: it releases locks.
+    pub fn close(&mut self, mode: Mode) {
+        if matches!(self.held.back(), Some(Group::Close)) || self.closing {
+            return;
+        }
+        self.group.clear();
+        self.held.push_back(Group::Close);
+        if mode == Mode::Open || (self.transaction == Transaction::Idle && self.held.len() == 1 && !self.under_way()) {
+            while self.held.len() > 1 {
+                self.held.pop_front();
+            }
+            self.send_close();
+        }
+    }
+
+    /// Sends what needs no release: everything in mode open, and what has no effect at all.
+    fn pass(&mut self, mode: Mode) -> Result<(), WireError> {
+        while let Some(effect) = self.held() {
+            if mode == Mode::Held && effect != Effect::None {
+                break;
+            }
+            self.release()?;
+        }
+        Ok(())
+    }
+
+    /// Sends what is held first to the server.
+    ///
+    /// # Errors
+    /// [`WireError::Short`] when a held message ends before its fields do.
+    pub fn release(&mut self) -> Result<(), WireError> {
+        match self.held.pop_front() {
+            None => {}
+            Some(Group::Close) => self.send_close(),
+            Some(Group::Messages { frames, .. }) => {
+                let text = self.recorder.text(&frames);
+                if !text.is_empty() {
+                    self.current_sql = text;
+                }
+                for frame in &frames {
+                    self.recorder.sent(frame)?;
+                    self.to_server.extend_from_slice(&frame.raw);
+                    if matches!(frame.tag, b'S' | b'Q' | b'F') {
+                        self.ready_awaited += 1;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send_close(&mut self) {
+        self.held.clear();
+        self.closing = true;
+        self.to_server.extend_from_slice(&wire::frame(b'X', b""));
+    }
+
+    /// Sends `sql` on the gate's own behalf; its answer is kept from the client.
+    pub fn inject(&mut self, sql: &str) {
+        self.injected += 1;
+        self.ready_awaited += 1;
+        self.to_server.extend_from_slice(&wire::query(sql));
+    }
+
+    /// A message of the server has arrived.
+    ///
+    /// # Errors
+    /// [`WireError::Short`] when it ends before its fields do.
+    pub fn from_server(&mut self, frame: Frame) -> Result<(), WireError> {
+        if frame.tag == b'N' && self.is_lock_report(&frame)? {
+            return Ok(());
+        }
+        match frame.tag {
+            b'K' => self.backend_key(&frame)?,
+            b'Z' => {
+                self.transaction = transaction_of(frame.body().u8()?);
+                self.started = true;
+            }
+            _ => {}
+        }
+        let injected = self.injected > 0 && self.injected == self.ready_awaited;
+        if frame.tag == b'Z' {
+            self.ready_awaited = self.ready_awaited.saturating_sub(1);
+        }
+        if injected {
+            self.injected -= usize::from(frame.tag == b'Z');
+            return Ok(());
+        }
+        self.recorder.received(&frame)?;
+        self.to_client.extend_from_slice(&frame.raw);
+        Ok(())
+    }
+
+    fn backend_key(&mut self, frame: &Frame) -> Result<(), WireError> {
+        let mut fields = frame.body();
+        self.pid = fields.i32()?;
+        self.cancel_key = Some((self.pid, frame.raw[9..].to_vec()));
+        Ok(())
+    }
+
+    /// Reads a LOG notice, which the gate asked for and the client did not: `log_lock_waits` speaks from ProcSleep.
+    fn is_lock_report(&mut self, frame: &Frame) -> Result<bool, WireError> {
+        let report = Report::read(frame)?;
+        if report.severity != "LOG" {
+            return Ok(false);
+        }
+        if report.routine == "ProcSleep" {
+            self.lock_wait =
+                if report.message.contains("still waiting") { LockWait::Reported } else { LockWait::None };
+        }
+        Ok(true)
+    }
+
+    /// The server has closed the connection.
+    pub fn lost(&mut self) {
+        self.transaction = Transaction::Lost;
+        self.lock_wait = LockWait::None;
+        self.held.clear();
+        self.ready_awaited = 0;
+        self.injected = 0;
+        self.recorder.abandon();
+    }
+}
+
+fn transaction_of(status: u8) -> Transaction {
+    match status {
+        b'T' => Transaction::Open,
+        b'E' => Transaction::Failed,
+        _ => Transaction::Idle,
+    }
+}

@@ -1,0 +1,94 @@
+//! What a group of messages can do to others, judged from its text: conservative, so that what is not known to be
+//! harmless is a choice point. Nothing here knows a schedule.
+
+/// What a group can do to other sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// Nothing at all, and it takes no snapshot: passed on at once.
+    None,
+    /// Nothing to others, but it may take the transaction's snapshot (Parse, Describe) or begins something (BEGIN,
+    /// SET): runs as the first part of the step that follows.
+    Fused,
+    /// Anything else: a step.
+    Step,
+}
+
+/// First words of statements that do nothing to others.
+const FUSED: &[&str] = &["BEGIN", "START", "SAVEPOINT", "RELEASE", "SET", "RESET", "SHOW", "DEALLOCATE"];
+
+/// The effect of a text of one or more statements.
+pub fn of_sql(sql: &str) -> Effect {
+    // A semicolon inside a string only makes more parts, and so at worst one that looks like a step.
+    let harmless = sql.split(';').all(|part| {
+        let mut words = words(part);
+        match words.next() {
+            None => true,
+            Some(first) => {
+                FUSED.contains(&first.as_str()) && !is_more_than_a_setting(&first, words.next().as_deref(), part)
+            }
+        }
+    });
+    if harmless || is_introspection(sql) { Effect::Fused } else { Effect::Step }
+}
+
+/// SET CONSTRAINTS checks what was deferred, and SET TRANSACTION SNAPSHOT takes another's snapshot: both do more than set.
+fn is_more_than_a_setting(first: &str, second: Option<&str>, part: &str) -> bool {
+    first == "SET" && (second == Some("CONSTRAINTS") || part.to_ascii_uppercase().contains("SNAPSHOT"))
+}
+
+/// Questions that drivers ask the catalogue about types, once a connection: whether they are asked depends on what the
+/// connection has seen before, so they must not be steps.
+fn is_introspection(sql: &str) -> bool {
+    let text = sql.trim_start().to_ascii_lowercase();
+    let tables = ["from pg_catalog.pg_type", "from pg_catalog.pg_enum", "from pg_catalog.pg_range", "from pg_type"];
+    text.starts_with("select") && tables.iter().any(|table| text.contains(table))
+}
+
+/// The words of a statement, in capitals, without leading comments.
+fn words(part: &str) -> impl Iterator<Item = String> {
+    let mut rest = part.trim_start();
+    loop {
+        if let Some(comment) = rest.strip_prefix("--") {
+            rest = comment.split_once('\n').map_or("", |(_, after)| after).trim_start();
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            rest = comment.split_once("*/").map_or("", |(_, after)| after).trim_start();
+        } else {
+            break;
+        }
+    }
+    rest.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).map(str::to_ascii_uppercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_known_to_be_harmless_is_fused() {
+        for sql in [
+            "BEGIN",
+            "begin isolation level serializable;",
+            " -- hello\n START TRANSACTION",
+            "/* x */ SET search_path = a",
+            "SAVEPOINT s",
+            "",
+            "BEGIN; SET LOCAL lock_timeout = 0",
+            "SELECT oid FROM pg_catalog.pg_type WHERE typname ILIKE $1",
+        ] {
+            assert_eq!(of_sql(sql), Effect::Fused, "{sql}");
+        }
+        for sql in [
+            "SELECT 1",
+            "COMMIT",
+            "ROLLBACK TO s",
+            "BEGIN; UPDATE t SET v = 1",
+            "SET CONSTRAINTS ALL IMMEDIATE",
+            "SET TRANSACTION SNAPSHOT '0-1'",
+            "-- BEGIN\nUPDATE t SET v = 1",
+            "SET x = 'a;UPDATE'",
+            "WITH a AS (SELECT 1) SELECT 1",
+        ] {
+            assert_eq!(of_sql(sql), Effect::Step, "{sql}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The gate: a small PostgreSQL wire relay. Each session's code connects to a socket of its own with an ordinary URL;
+//! the gate cuts what it sends at Sync, Query and Flush, holds each group until it is released, reads what comes back,
+//! and passes everything else through untouched.
+//!
+//! The gate never decides an order: it holds, releases and observes, and the weaver asks it to. It listens on unix
+//! sockets in a folder that only this user can enter.
+
+mod connection;
+mod datum;
+mod effect;
+mod folder;
+mod record;
+mod relay;
+mod stream;
+mod wire;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use tokio::net::UnixListener;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+pub use connection::{LockWait, Mode};
+pub use effect::Effect;
+pub use record::without_ids;
+pub use stream::Endpoint;
+
+use crate::history::{Statement, Transaction};
+use crate::schedule::SessionId;
+use connection::Connection;
+use folder::GateFolder;
+
+/// The number in the name of each session's socket.
+const PORT: u16 = 5432;
+
+/// Settings that the gate adds to every connection's start-up packet: names and values of PostgreSQL's parameters.
+pub type Settings = Vec<(String, String)>;
+
+/// What the relay's tasks and the weaver share. All of it lives on one thread.
+#[derive(Debug)]
+struct Shared {
+    endpoint: Endpoint,
+    settings: RefCell<Settings>,
+    mode: Cell<Mode>,
+    connections: RefCell<BTreeMap<u64, Link>>,
+    next_id: Cell<u64>,
+    changed: Notify,
+}
+
+/// A connection and the way to wake its relay.
+#[derive(Debug)]
+struct Link {
+    connection: Connection,
+    wake: Rc<Notify>,
+}
+
+/// A wire relay with one socket for each session.
+#[derive(Debug)]
+pub struct Gate {
+    shared: Rc<Shared>,
+    folder: GateFolder,
+    accepting: Vec<JoinHandle<()>>,
+}
+
+/// Where a session stands at the gate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// The server owes an answer on one of the session's connections.
+    pub under_way: bool,
+    /// The effect of what is held first, if something is held.
+    pub held: Option<Effect>,
+    /// One of its connections is in a transaction.
+    pub in_transaction: bool,
+    /// What its waiting backend reported, if one is under way.
+    pub lock_reported: bool,
+}
+
+impl Gate {
+    /// Opens a gate in front of `endpoint` with sockets for `sessions` sessions. Must be called on a `LocalSet`.
+    ///
+    /// # Errors
+    /// When the sockets cannot be made.
+    pub fn open(endpoint: Endpoint, settings: Settings, sessions: usize) -> io::Result<Self> {
+        let folder = GateFolder::new()?;
+        let shared = Rc::new(Shared {
+            endpoint,
+            settings: RefCell::new(settings),
+            mode: Cell::new(Mode::Open),
+            connections: RefCell::new(BTreeMap::new()),
+            next_id: Cell::new(0),
+            changed: Notify::new(),
+        });
+        let mut accepting = Vec::new();
+        for session in SessionId::first(sessions) {
+            let listener = UnixListener::bind(folder.socket(session, PORT)?)?;
+            accepting.push(tokio::task::spawn_local(relay::accept(shared.clone(), session, listener)));
+        }
+        Ok(Self { shared, folder, accepting })
+    }
+
+    /// Folder and port of a session's socket, as drivers take them for host and port.
+    pub fn address(&self, session: SessionId) -> (PathBuf, u16) {
+        (self.folder.of(session), PORT)
+    }
+
+    /// Holds steps from now on, or lets everything pass.
+    pub fn set_mode(&self, mode: Mode) {
+        self.shared.mode.set(mode);
+    }
+
+    /// Settings for connections that are opened from now on.
+    pub fn set_settings(&self, settings: Settings) {
+        *self.shared.settings.borrow_mut() = settings;
+    }
+
+    /// Waits until something has happened at the gate since this was last awaited.
+    pub async fn changed(&self) {
+        self.shared.changed.notified().await;
+    }
+
+    /// Makes a waiting [`Gate::changed`] return.
+    pub fn notify(&self) {
+        self.shared.changed.notify_one();
+    }
+
+    /// Where `session` stands.
+    pub fn view(&self, session: SessionId) -> View {
+        let mut view = View::default();
+        for connection in self.shared.connections.borrow().values().map(|link| &link.connection) {
+            if connection.session != session {
+                continue;
+            }
+            view.under_way |= connection.under_way();
+            view.held = view.held.or(connection.held());
+            view.in_transaction |= matches!(connection.transaction, Transaction::Open | Transaction::Failed);
+            view.lock_reported |= connection.under_way() && connection.lock_wait == LockWait::Reported;
+        }
+        view
+    }
+
+    /// Lets the first held group of `session` go to the server, and says on which connection.
+    pub fn release(&self, session: SessionId) {
+        let mut connections = self.shared.connections.borrow_mut();
+        let held = connections
+            .values_mut()
+            .find(|link| link.connection.session == session && link.connection.held().is_some());
+        if let Some(link) = held {
+            if let Err(error) = link.connection.release() {
+                link.connection.broken = Some(error.to_string());
+            }
+            link.wake.notify_one();
+        }
+    }
+
+    /// What was asked and answered on the connections of `session` since this was last asked.
+    pub fn take_statements(&self, session: SessionId) -> Vec<Statement> {
+        let mut connections = self.shared.connections.borrow_mut();
+        let of_session = connections.values_mut().filter(|link| link.connection.session == session);
+        of_session.flat_map(|link| link.connection.take_statements()).collect()
+    }
+
+    /// The state of the transaction of `session`: the least settled of its connections'.
+    pub fn transaction(&self, session: SessionId) -> Transaction {
+        let connections = self.shared.connections.borrow();
+        let of_session = connections.values().filter(|link| link.connection.session == session);
+        of_session
+            .map(|link| link.connection.transaction)
+            .max_by_key(|transaction| match transaction {
+                Transaction::Idle => 0,
+                Transaction::Lost => 1,
+                Transaction::Open => 2,
+                Transaction::Failed => 3,
+            })
+            .unwrap_or_default()
+    }
+
+    /// The text that `session` sent last, for reports on what waits.
+    pub fn current_sql(&self, session: SessionId) -> String {
+        let connections = self.shared.connections.borrow();
+        let mut of_session = connections.values().filter(|link| link.connection.session == session);
+        of_session
+            .find(|link| link.connection.under_way())
+            .map(|link| link.connection.current_sql().to_owned())
+            .unwrap_or_default()
+    }
+
+    /// Backends and the sessions whose they are.
+    pub fn pids(&self) -> Vec<(i32, SessionId)> {
+        let connections = self.shared.connections.borrow();
+        connections.values().map(|link| (link.connection.pid, link.connection.session)).collect()
+    }
+
+    /// Backends of `session` that owe an answer.
+    pub fn waiting_pids(&self, session: SessionId) -> Vec<i32> {
+        let connections = self.shared.connections.borrow();
+        let of_session = connections.values().filter(|link| link.connection.session == session);
+        of_session.filter(|link| link.connection.under_way()).map(|link| link.connection.pid).collect()
+    }
+
+    /// Why a connection of `session` had to be cut, if one had to.
+    pub fn broken(&self, session: SessionId) -> Option<String> {
+        let connections = self.shared.connections.borrow();
+        let mut of_session = connections.values().filter(|link| link.connection.session == session);
+        of_session.find_map(|link| link.connection.broken.clone())
+    }
+
+    /// Runs `sql` on every open connection on the gate's own behalf; the answers are kept from the clients.
+    pub fn inject(&self, sql: &str) {
+        for link in self.shared.connections.borrow_mut().values_mut() {
+            link.connection.inject(sql);
+            link.wake.notify_one();
+        }
+    }
+
+    /// Number of open connections.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.borrow().len()
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        for task in &self.accepting {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,484 @@
+//! Reads off a connection's messages what was asked and what was answered, as [`Statement`]s.
+//!
+//! A recorder sees both directions of one connection, remembers what its prepared statements and portals are, and
+//! never changes or delays a byte.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::datum::{self, Format};
+use super::effect::{self, Effect};
+use super::wire::{Fields, Frame, WireError};
+use crate::history::{Datum, ServerError, Statement};
+
+/// A prepared statement, as far as it is known.
+#[derive(Clone, Debug, Default)]
+struct Prepared {
+    sql: String,
+    param_oids: Vec<u32>,
+    columns: Vec<Column>,
+}
+
+#[derive(Clone, Debug)]
+struct Column {
+    name: String,
+    oid: u32,
+    format: Format,
+}
+
+/// A portal: a prepared statement with its parameters.
+#[derive(Clone, Debug, Default)]
+struct Portal {
+    statement: String,
+    params: Vec<Datum>,
+    result_formats: Vec<i16>,
+}
+
+/// What the next answer of the server belongs to.
+#[derive(Debug)]
+enum Expected {
+    /// ParseComplete of this statement.
+    Parse(String),
+    /// BindComplete, or an answer that carries nothing; the SQL is for an error's sake.
+    Bind(String),
+    /// ParameterDescription and RowDescription of this statement.
+    Describe(String),
+    /// RowDescription of this portal's statement.
+    DescribePortal(String),
+    /// Rows and a command tag for this portal.
+    Execute { statement: Statement, columns: Vec<Column> },
+    /// Any number of results, until ReadyForQuery.
+    Query { sql: String, columns: Vec<Column>, statement: Statement, results: usize },
+    /// CloseComplete.
+    Close,
+}
+
+/// Watches one connection.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    prepared: HashMap<String, Prepared>,
+    portals: HashMap<String, Portal>,
+    expected: VecDeque<Expected>,
+    finished: Vec<Statement>,
+    notices: Vec<String>,
+}
+
+impl Recorder {
+    /// The statements that have been answered since this was last asked.
+    pub fn take(&mut self) -> Vec<Statement> {
+        std::mem::take(&mut self.finished)
+    }
+
+    /// Whether answers are still to come.
+    pub fn expects_answers(&self) -> bool {
+        !self.expected.is_empty()
+    }
+
+    /// The connection is lost: what was asked and not answered is recorded without an answer.
+    pub fn abandon(&mut self) {
+        for expected in std::mem::take(&mut self.expected) {
+            match expected {
+                Expected::Execute { statement, .. } => self.finished.push(statement),
+                Expected::Query { sql, statement, .. } => self.finished.push(Statement { sql, ..statement }),
+                _ => {}
+            }
+        }
+    }
+
+    /// Text of the first statement that is asked by `group`, for reports on what waits.
+    pub fn text(&self, group: &[Frame]) -> String {
+        group.iter().find_map(|frame| self.sql_of(frame).ok().flatten()).unwrap_or_default()
+    }
+
+    /// What `group` can do to others.
+    pub fn effect(&self, group: &[Frame]) -> Effect {
+        group.iter().map(|frame| self.effect_of(frame).unwrap_or(Effect::Step)).max().unwrap_or(Effect::None)
+    }
+
+    fn effect_of(&self, frame: &Frame) -> Result<Effect, WireError> {
+        Ok(match frame.tag {
+            b'Q' => effect::of_sql(&frame.body().text()?),
+            b'S' | b'H' | b'C' => Effect::None,
+            // A portal is executed by its statement; what Bind alone does is evaluated with Execute.
+            b'P' | b'D' | b'B' => Effect::Fused,
+            b'E' => effect::of_sql(&self.portal_sql(&frame.body().text()?)),
+            _ => Effect::Step,
+        })
+    }
+
+    fn sql_of(&self, frame: &Frame) -> Result<Option<String>, WireError> {
+        let mut fields = frame.body();
+        Ok(match frame.tag {
+            b'Q' => Some(fields.text()?),
+            b'P' => {
+                fields.text()?;
+                Some(fields.text()?)
+            }
+            b'B' => {
+                fields.text()?;
+                self.prepared.get(&fields.text()?).map(|prepared| prepared.sql.clone())
+            }
+            _ => None,
+        })
+    }
+
+    fn portal_sql(&self, portal: &str) -> String {
+        let statement = self.portals.get(portal).map(|portal| portal.statement.as_str()).unwrap_or_default();
+        self.prepared.get(statement).map(|prepared| prepared.sql.clone()).unwrap_or_default()
+    }
+
+    /// Learns what a client's message defines, when it arrives.
+    ///
+    /// # Errors
+    /// [`WireError::Short`] when the message ends before its fields do.
+    pub fn define(&mut self, frame: &Frame) -> Result<(), WireError> {
+        let mut fields = frame.body();
+        match frame.tag {
+            b'P' => {
+                let (name, sql) = (fields.text()?, fields.text()?);
+                let count = fields.i16()?;
+                let param_oids = (0..count).map(|_| fields.u32()).collect::<Result<_, _>>()?;
+                self.prepared.insert(name, Prepared { sql, param_oids, columns: Vec::new() });
+            }
+            b'B' => {
+                let (name, portal) = self.bind(fields)?;
+                self.portals.insert(name, portal);
+            }
+            b'Q' | b'C' | b'D' => drop(fields.text()?),
+            b'E' => {
+                fields.text()?;
+                fields.i32()?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn bind(&self, mut fields: Fields) -> Result<(String, Portal), WireError> {
+        let (name, statement) = (fields.text()?, fields.text()?);
+        let formats = codes(&mut fields)?;
+        let oids = self.prepared.get(&statement).map(|prepared| prepared.param_oids.as_slice()).unwrap_or_default();
+        let count = fields.i16()?;
+        let mut params = Vec::new();
+        for index in 0..count as usize {
+            let value = fields.value()?;
+            let oid = oids.get(index).copied().unwrap_or(0);
+            params.push(datum::show(oid, datum::format_at(&formats, index), value));
+        }
+        let result_formats = codes(&mut fields)?;
+        Ok((name, Portal { statement, params, result_formats }))
+    }
+
+    /// Notes that a client's message goes to the server, in its turn.
+    ///
+    /// # Errors
+    /// [`WireError::Short`] when the message ends before its fields do.
+    pub fn sent(&mut self, frame: &Frame) -> Result<(), WireError> {
+        // Defined once more: a pipelined group that has arrived since may have used the same name.
+        self.define(frame)?;
+        let mut fields = frame.body();
+        let expected = match frame.tag {
+            b'P' => Expected::Parse(fields.text()?),
+            b'B' => {
+                fields.text()?;
+                Expected::Bind(fields.text()?)
+            }
+            b'D' => match fields.u8()? {
+                b'S' => Expected::Describe(fields.text()?),
+                _ => Expected::DescribePortal(fields.text()?),
+            },
+            b'E' => self.execute(&fields.text()?),
+            b'C' => Expected::Close,
+            b'Q' => Expected::Query {
+                sql: fields.text()?,
+                columns: Vec::new(),
+                statement: Statement::default(),
+                results: 0,
+            },
+            _ => return Ok(()),
+        };
+        self.expected.push_back(expected);
+        Ok(())
+    }
+
+    fn execute(&self, portal: &str) -> Expected {
+        let portal = self.portals.get(portal).cloned().unwrap_or_default();
+        let prepared = self.prepared.get(&portal.statement).cloned().unwrap_or_default();
+        let mut columns = prepared.columns;
+        for (index, column) in columns.iter_mut().enumerate() {
+            column.format = datum::format_at(&portal.result_formats, index);
+        }
+        let statement = Statement { sql: prepared.sql, params: portal.params, ..Statement::default() };
+        Expected::Execute { statement, columns }
+    }
+
+    /// Notes an answer of the server.
+    ///
+    /// # Errors
+    /// [`WireError::Short`] when the message ends before its fields do.
+    pub fn received(&mut self, frame: &Frame) -> Result<(), WireError> {
+        match frame.tag {
+            b'1' | b'2' | b'3' => drop(self.expected.pop_front()),
+            b't' => self.parameter_description(frame)?,
+            b'T' => self.row_description(frame)?,
+            b'n' => drop(self.expected.pop_front()),
+            b'D' => self.row(frame)?,
+            b'C' => {
+                let tag = frame.body().text()?;
+                self.complete(Some(tag));
+            }
+            b'I' | b's' => self.complete(None),
+            b'N' => {
+                let notice = Report::read(frame)?;
+                self.notices.push(format!("{}:  {}", notice.severity, notice.message));
+            }
+            b'E' => self.error(Report::read(frame)?.into_error()),
+            b'Z' => self.expected.clear(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn parameter_description(&mut self, frame: &Frame) -> Result<(), WireError> {
+        let Some(Expected::Describe(name)) = self.expected.front() else { return Ok(()) };
+        let mut fields = frame.body();
+        let count = fields.i16()?;
+        let oids = (0..count).map(|_| fields.u32()).collect::<Result<_, _>>()?;
+        if let Some(prepared) = self.prepared.get_mut(name) {
+            prepared.param_oids = oids;
+        }
+        Ok(())
+    }
+
+    fn row_description(&mut self, frame: &Frame) -> Result<(), WireError> {
+        let described = columns_of(frame)?;
+        let name = match self.expected.front_mut() {
+            Some(Expected::Query { columns, statement, .. }) => {
+                statement.columns = described.iter().map(|column| column.name.clone()).collect();
+                *columns = described;
+                return Ok(());
+            }
+            Some(Expected::Describe(name)) => std::mem::take(name),
+            Some(Expected::DescribePortal(portal)) => {
+                self.portals.get(portal.as_str()).map(|portal| portal.statement.clone()).unwrap_or_default()
+            }
+            _ => return Ok(()),
+        };
+        self.expected.pop_front();
+        for later in &mut self.expected {
+            // An Execute of the same group was sent before its columns were known.
+            if let Expected::Execute { statement, columns } = later
+                && columns.is_empty()
+                && self.prepared.get(&name).is_some_and(|prepared| prepared.sql == statement.sql)
+            {
+                *columns = described.clone();
+            }
+        }
+        if let Some(prepared) = self.prepared.get_mut(&name) {
+            prepared.columns = described;
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, frame: &Frame) -> Result<(), WireError> {
+        let (Some(Expected::Execute { statement, columns }) | Some(Expected::Query { statement, columns, .. })) =
+            self.expected.front_mut()
+        else {
+            return Ok(());
+        };
+        let mut fields = frame.body();
+        let count = fields.i16()? as usize;
+        let mut row = Vec::with_capacity(count);
+        for index in 0..count {
+            let value = fields.value()?;
+            let (oid, format) = columns.get(index).map_or((0, Format::Text), |column| (column.oid, column.format));
+            row.push(datum::show(oid, format, value));
+        }
+        statement.rows.push(row);
+        Ok(())
+    }
+
+    /// A command is complete; without a tag it was an empty query or a suspended portal.
+    fn complete(&mut self, tag: Option<String>) {
+        let notices = std::mem::take(&mut self.notices);
+        match self.expected.front_mut() {
+            Some(Expected::Query { sql, columns, statement, results }) => {
+                let done = std::mem::take(statement);
+                // The whole text stands with its first result; what follows are results of the same message.
+                let sql = if *results == 0 { sql.clone() } else { String::new() };
+                *results += 1;
+                columns.clear();
+                self.finished.push(Statement { sql, tag, notices, ..done });
+            }
+            Some(Expected::Execute { .. }) => {
+                if let Some(Expected::Execute { statement, columns }) = self.expected.pop_front() {
+                    let columns = columns.into_iter().map(|column| column.name).collect();
+                    self.finished.push(Statement { tag, columns, notices, ..statement });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An error ends the group: what was expected after it does not come.
+    fn error(&mut self, error: ServerError) {
+        let sql_of = |name: &str| self.prepared.get(name).map(|prepared| prepared.sql.clone()).unwrap_or_default();
+        let statement = match self.expected.pop_front() {
+            Some(Expected::Execute { statement, .. }) => statement,
+            Some(Expected::Query { sql, statement, .. }) => Statement { sql, ..statement },
+            Some(Expected::Parse(name) | Expected::Bind(name) | Expected::Describe(name)) => {
+                Statement { sql: sql_of(&name), ..Statement::default() }
+            }
+            _ => Statement::default(),
+        };
+        let notices = std::mem::take(&mut self.notices);
+        self.finished.push(Statement { error: Some(error), notices, ..statement });
+        self.expected.clear();
+    }
+}
+
+fn codes(fields: &mut Fields) -> Result<Vec<i16>, WireError> {
+    let count = fields.i16()?;
+    (0..count).map(|_| fields.i16()).collect()
+}
+
+fn columns_of(frame: &Frame) -> Result<Vec<Column>, WireError> {
+    let mut fields = frame.body();
+    let count = fields.i16()?;
+    let mut columns = Vec::new();
+    for _ in 0..count {
+        let name = fields.text()?;
+        let (_table, _attribute, oid) = (fields.u32()?, fields.i16()?, fields.u32()?);
+        let (_size, _modifier, format) = (fields.i16()?, fields.i32()?, fields.i16()?);
+        columns.push(Column { name, oid, format: Format::of(format) });
+    }
+    Ok(columns)
+}
+
+/// The fields of an ErrorResponse or a NoticeResponse that are read.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// `ERROR`, `LOG`, …, never translated.
+    pub severity: String,
+    /// Five characters.
+    pub sqlstate: String,
+    /// The primary message.
+    pub message: String,
+    /// The constraint concerned.
+    pub constraint: Option<String>,
+    /// The function of the server that reported it.
+    pub routine: String,
+}
+
+impl Report {
+    /// Reads an ErrorResponse or a NoticeResponse.
+    ///
+    /// # Errors
+    /// [`WireError::Short`] when the message ends before its fields do.
+    pub fn read(frame: &Frame) -> Result<Self, WireError> {
+        let (mut report, mut fields) = (Self::default(), frame.body());
+        loop {
+            match fields.u8()? {
+                0 => return Ok(report),
+                b'V' => report.severity = fields.text()?,
+                b'C' => report.sqlstate = fields.text()?,
+                b'M' => report.message = fields.text()?,
+                b'n' => report.constraint = Some(fields.text()?),
+                b'R' => report.routine = fields.text()?,
+                _ => drop(fields.text()?),
+            }
+        }
+    }
+
+    /// The error as a history keeps it.
+    pub fn into_error(self) -> ServerError {
+        ServerError {
+            sqlstate: self.sqlstate,
+            severity: self.severity,
+            message: without_ids(&self.message),
+            constraint: self.constraint,
+        }
+    }
+}
+
+/// `message` with process and transaction ids blotted out: they differ from run to run.
+pub fn without_ids(message: &str) -> String {
+    let mut words: Vec<String> = message.split(' ').map(str::to_owned).collect();
+    for index in 1..words.len() {
+        let named = matches!(words[index - 1].to_ascii_lowercase().as_str(), "process" | "transaction" | "pid");
+        if named && words[index].starts_with(|c: char| c.is_ascii_digit()) {
+            let rest = words[index].trim_start_matches(|c: char| c.is_ascii_digit()).to_owned();
+            words[index] = format!("…{rest}");
+        }
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::super::wire::{self, take_frame};
+    use super::*;
+
+    fn frames(bytes: &[u8]) -> Vec<Frame> {
+        let mut buffer = BytesMut::from(bytes);
+        std::iter::from_fn(|| take_frame(&mut buffer).unwrap()).collect()
+    }
+
+    fn text(parts: &[&str]) -> Vec<u8> {
+        parts.iter().flat_map(|part| part.bytes().chain([0])).collect()
+    }
+
+    #[test]
+    fn a_simple_query_is_recorded_with_its_rows() {
+        let mut recorder = Recorder::default();
+        let ask = &frames(&wire::query("SELECT 1 AS v"))[0];
+        assert_eq!(recorder.effect(std::slice::from_ref(ask)), Effect::Step);
+        recorder.sent(ask).unwrap();
+        let mut description = vec![0, 1];
+        description.extend(text(&["v"]));
+        description.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 23, 0, 4, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+        let mut answer = wire::frame(b'T', &description);
+        answer.extend(wire::frame(b'D', &[0, 1, 0, 0, 0, 1, b'1']));
+        answer.extend(wire::frame(b'C', &text(&["SELECT 1"])));
+        for frame in frames(&answer) {
+            recorder.received(&frame).unwrap();
+        }
+        let statements = recorder.take();
+        assert_eq!(statements.len(), 1);
+        assert_eq!((statements[0].sql.as_str(), statements[0].row_count()), ("SELECT 1 AS v", Some(1)));
+        assert_eq!(statements[0].rows, vec![vec![Some("1".to_owned())]]);
+    }
+
+    #[test]
+    fn a_parse_alone_is_fused_and_an_execute_is_judged_by_its_text() {
+        let mut recorder = Recorder::default();
+        let parse = wire::frame(b'P', &[text(&["s", "UPDATE t SET v = $1"]), vec![0, 1, 0, 0, 0, 23]].concat());
+        let bind = wire::frame(b'B', &[text(&["", "s"]), vec![0, 1, 0, 1, 0, 1, 0, 0, 0, 4, 0, 0, 0, 9, 0, 0]].concat());
+        let execute = wire::frame(b'E', &[text(&[""]), vec![0; 4]].concat());
+        let group = frames(&[parse, bind, execute].concat());
+        for frame in &group {
+            recorder.define(frame).unwrap();
+        }
+        assert_eq!(recorder.effect(&group[..1]), Effect::Fused);
+        assert_eq!(recorder.effect(&group), Effect::Step);
+        for frame in &group {
+            recorder.sent(frame).unwrap();
+        }
+        let answer = [wire::frame(b'1', b""), wire::frame(b'2', b""), wire::frame(b'C', b"UPDATE 1\0")].concat();
+        for frame in frames(&answer) {
+            recorder.received(&frame).unwrap();
+        }
+        let statements = recorder.take();
+        assert_eq!((statements[0].params[0].as_deref(), statements[0].row_count()), (Some("9"), Some(1)));
+    }
+
+    #[test]
+    fn ids_that_differ_from_run_to_run_are_blotted_out() {
+        assert_eq!(
+            without_ids("Process 123 waits for ShareLock on transaction 77; blocked by process 9."),
+            "Process … waits for ShareLock on transaction …; blocked by process …."
+        );
+        assert_eq!(without_ids("3 rows of 7"), "3 rows of 7");
+    }
+}

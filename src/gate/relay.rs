@@ -1,0 +1,247 @@
+//! Moves bytes: one task for each connection, which waits for either side, takes whole messages off what came, and
+//! shows them to the connection's state. Nothing here reads a message's meaning, save at start-up.
+
+use std::io;
+use std::rc::Rc;
+
+use bytes::{BufMut, BytesMut};
+use tokio::io::Interest;
+use tokio::net::UnixListener;
+use tokio::sync::Notify;
+
+use super::connection::Connection;
+use super::stream::{Endpoint, Stream};
+use super::wire::{self, WireError};
+use super::{Link, Shared};
+use crate::history::Transaction;
+use crate::schedule::SessionId;
+
+/// Codes of the untyped packets that a client may begin with.
+const CANCEL_REQUEST: u32 = 80_877_102;
+const SSL_REQUEST: u32 = 80_877_103;
+const GSS_REQUEST: u32 = 80_877_104;
+
+/// Bytes under way to a client beyond which nothing more is read from the server.
+const TO_CLIENT_BYTES_MAX: usize = 1 << 20;
+
+/// Accepts the connections of one session for ever.
+pub(super) async fn accept(shared: Rc<Shared>, session: SessionId, listener: UnixListener) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let shared = shared.clone();
+        tokio::task::spawn_local(async move {
+            if let Err(error) = serve(&shared, session, Stream::Unix(stream)).await {
+                tracing::debug!(%session, %error, "a connection ended early");
+            }
+            shared.changed.notify_one();
+        });
+    }
+}
+
+/// Why a connection ended before its time.
+#[derive(Debug, thiserror::Error)]
+enum RelayError {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("the client does not speak PostgreSQL's protocol: {0}")]
+    Wire(#[from] WireError),
+    #[error("the client went away during start-up")]
+    Gone,
+}
+
+async fn serve(shared: &Rc<Shared>, session: SessionId, client: Stream) -> Result<(), RelayError> {
+    let mut from_client = BytesMut::new();
+    let Some(startup) = start(shared, &client, &mut from_client).await? else { return Ok(()) };
+    let id = shared.next_id.get();
+    shared.next_id.set(id + 1);
+    let wake = Rc::new(Notify::new());
+    let mut connection = Connection::new(session);
+    connection.to_server.extend_from_slice(&startup);
+    shared.connections.borrow_mut().insert(id, Link { connection, wake: wake.clone() });
+    let result = match Stream::connect(&shared.endpoint).await {
+        Ok(server) => Relay { shared, id, client, server, from_client, from_server: BytesMut::new() }.run(&wake).await,
+        Err(error) => {
+            let mut answer = BytesMut::from(&wire::fatal("08001", &format!("the server does not answer: {error}"))[..]);
+            let _ = client.write(&mut answer);
+            Err(error.into())
+        }
+    };
+    shared.connections.borrow_mut().remove(&id);
+    result
+}
+
+/// Answers what a client asks before its start-up packet. Returns that packet with the gate's settings added, or
+/// nothing when the connection only brought a cancel request.
+async fn start(shared: &Shared, client: &Stream, buffer: &mut BytesMut) -> Result<Option<BytesMut>, RelayError> {
+    loop {
+        while let Some((code, packet)) = wire::take_startup(buffer)? {
+            match code {
+                SSL_REQUEST | GSS_REQUEST => client.write(&mut BytesMut::from(&b"N"[..]))?,
+                CANCEL_REQUEST => {
+                    cancel(&shared.endpoint, &packet).await?;
+                    return Ok(None);
+                }
+                _ => return Ok(Some(with_settings(&packet, &shared.settings.borrow()))),
+            }
+        }
+        client.ready(Interest::READABLE).await?;
+        if client.read(buffer)?.is_none() {
+            return Err(RelayError::Gone);
+        }
+    }
+}
+
+/// A later parameter of the same name wins, so the gate's come last.
+fn with_settings(packet: &[u8], settings: &[(String, String)]) -> BytesMut {
+    let mut out = BytesMut::from(&packet[..packet.len() - 1]);
+    for text in settings.iter().flat_map(|(name, value)| [name, value]) {
+        out.put_slice(text.as_bytes());
+        out.put_u8(0);
+    }
+    out.put_u8(0);
+    let length = out.len() as u32;
+    out[..4].copy_from_slice(&length.to_be_bytes());
+    out
+}
+
+/// Passes a cancel request on over a connection of its own, as the protocol wants it. The server's keys pass through
+/// the gate unchanged, so the packet fits as it is.
+async fn cancel(endpoint: &Endpoint, packet: &[u8]) -> io::Result<()> {
+    let server = Stream::connect(endpoint).await?;
+    let mut packet = BytesMut::from(packet);
+    server.write(&mut packet)?;
+    // The server answers by closing, once the signal is sent.
+    server.ready(Interest::READABLE).await?;
+    Ok(())
+}
+
+struct Relay<'a> {
+    shared: &'a Rc<Shared>,
+    id: u64,
+    client: Stream,
+    server: Stream,
+    from_client: BytesMut,
+    from_server: BytesMut,
+}
+
+/// Which sides are still there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Client {
+    There,
+    Gone,
+}
+
+impl Relay<'_> {
+    async fn run(mut self, wake: &Notify) -> Result<(), RelayError> {
+        let mut client = Client::There;
+        loop {
+            self.flush();
+            let (to_server, to_client) = self.with(|c| (!c.to_server.is_empty(), c.to_client.len()));
+            let mut server_interest = Interest::READABLE;
+            if to_server {
+                server_interest |= Interest::WRITABLE;
+            }
+            let client_interest = match (client, to_client > 0) {
+                (Client::There, false) => Some(Interest::READABLE),
+                (Client::There, true) => Some(Interest::READABLE | Interest::WRITABLE),
+                (Client::Gone, _) => None,
+            };
+            tokio::select! {
+                biased;
+                ready = self.server.ready(server_interest), if to_client < TO_CLIENT_BYTES_MAX => {
+                    ready?;
+                    if !self.pump_server()? {
+                        return Ok(());
+                    }
+                }
+                ready = self.client.ready(client_interest.unwrap_or(Interest::READABLE)), if client_interest.is_some() => {
+                    if ready.is_err() || !self.pump_client().await {
+                        client = Client::Gone;
+                    }
+                }
+                () = wake.notified() => {}
+            }
+        }
+    }
+
+    /// Works on the connection's state.
+    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> T) -> T {
+        let mut connections = self.shared.connections.borrow_mut();
+        let link = connections.get_mut(&self.id).expect("a connection stays listed while its relay runs");
+        work(&mut link.connection)
+    }
+
+    /// Writes what can be written. An error shows when the same side is next read.
+    fn flush(&self) {
+        self.with(|connection| {
+            let _ = self.server.write(&mut connection.to_server);
+            let _ = self.client.write(&mut connection.to_client);
+        });
+    }
+
+    /// Takes what the server sent. Returns whether the server is still there.
+    fn pump_server(&mut self) -> Result<bool, RelayError> {
+        let end = matches!(self.server.read(&mut self.from_server), Ok(None) | Err(_));
+        while let Some(frame) = wire::take_frame(&mut self.from_server)? {
+            self.with(|connection| connection.from_server(frame))?;
+        }
+        if end {
+            self.with(Connection::lost);
+            self.flush();
+        }
+        self.shared.changed.notify_one();
+        Ok(!end)
+    }
+
+    /// Takes what the client sent. Returns whether the client is still there.
+    async fn pump_client(&mut self) -> bool {
+        let end = matches!(self.client.read(&mut self.from_client), Ok(None) | Err(_));
+        let taken = self.take_client_frames();
+        let broken = match taken {
+            Err(error) => Some(format!("the client does not speak PostgreSQL's protocol: {error}")),
+            Ok(()) if end && !self.from_client.is_empty() => Some("the client died in mid-message".to_owned()),
+            Ok(()) => None,
+        };
+        if end || broken.is_some() {
+            self.part(broken).await;
+            return false;
+        }
+        true
+    }
+
+    fn take_client_frames(&mut self) -> Result<(), WireError> {
+        let mode = self.shared.mode.get();
+        let mut taken = false;
+        while let Some(frame) = wire::take_frontend_frame(&mut self.from_client)? {
+            self.with(|connection| connection.from_client(frame, mode))?;
+            taken = true;
+        }
+        if taken {
+            self.shared.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// The client is gone. What it left running is cancelled; an open transaction ends when its turn comes.
+    async fn part(&mut self, broken: Option<String>) {
+        let mode = self.shared.mode.get();
+        let key = self.with(|connection| {
+            if let Some(why) = broken {
+                connection.to_client.extend_from_slice(&wire::fatal("08P01", &why));
+                connection.broken = Some(why);
+            }
+            connection.close(mode);
+            let unanswered = connection.under_way() && connection.transaction != Transaction::Lost;
+            unanswered.then(|| connection.cancel_key().cloned()).flatten()
+        });
+        if let Some((pid, secret)) = key {
+            let mut packet = BytesMut::new();
+            packet.put_u32(12 + secret.len() as u32);
+            packet.put_u32(CANCEL_REQUEST);
+            packet.put_i32(pid);
+            packet.put_slice(&secret);
+            let _ = cancel(&self.shared.endpoint, &packet).await;
+        }
+        self.flush();
+        self.shared.changed.notify_one();
+    }
+}
