@@ -5,6 +5,7 @@ pub mod check;
 pub mod gate;
 pub mod history;
 pub mod isolation;
+pub mod retry;
 pub mod schedule;
 #[cfg(not(loom))]
 pub mod subject;
