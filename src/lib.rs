@@ -1,6 +1,7 @@
 //! pgweave
 pub mod case;
 pub mod check;
+pub mod explore;
 #[cfg(not(loom))]
 pub mod gate;
 pub mod history;
@@ -9,3 +10,5 @@ pub mod retry;
 pub mod schedule;
 #[cfg(not(loom))]
 pub mod subject;
+#[cfg(not(loom))]
+pub mod weave;

@@ -36,6 +36,15 @@ pub enum LockWait {
     Reported,
 }
 
+/// Who asked for a ReadyForQuery that is still to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The client.
+    Client,
+    /// The gate itself; the answer is kept from the client.
+    Gate,
+}
+
 /// A connection through the gate.
 #[derive(Debug)]
 pub struct Connection {
@@ -51,16 +60,13 @@ pub struct Connection {
     pub to_server: BytesMut,
     /// Bytes on their way to the client.
     pub to_client: BytesMut,
-    /// Why the connection had to be cut, if the client broke the protocol or died in mid-message.
-    pub broken: Option<String>,
     /// The client is gone or said goodbye, and the server has been told so.
     pub closing: bool,
     cancel_key: Option<(i32, Vec<u8>)>,
     started: bool,
     group: Vec<Frame>,
     held: VecDeque<Group>,
-    ready_awaited: usize,
-    injected: usize,
+    awaited: VecDeque<Origin>,
     recorder: Recorder,
     current_sql: String,
 }
@@ -75,14 +81,12 @@ impl Connection {
             lock_wait: LockWait::None,
             to_server: BytesMut::new(),
             to_client: BytesMut::new(),
-            broken: None,
             closing: false,
             cancel_key: None,
             started: false,
             group: Vec::new(),
             held: VecDeque::new(),
-            ready_awaited: 0,
-            injected: 0,
+            awaited: VecDeque::new(),
             recorder: Recorder::default(),
             current_sql: String::new(),
         }
@@ -90,7 +94,7 @@ impl Connection {
 
     /// Whether the server owes an answer, or the connection is being opened or closed.
     pub fn under_way(&self) -> bool {
-        !self.started || self.closing || self.ready_awaited > 0 || self.recorder.expects_answers()
+        !self.started || self.closing || !self.awaited.is_empty() || self.recorder.expects_answers()
     }
 
     /// The effect of what is held first, if something is held.
@@ -185,7 +189,7 @@ impl Connection {
                     self.recorder.sent(frame)?;
                     self.to_server.extend_from_slice(&frame.raw);
                     if matches!(frame.tag, b'S' | b'Q' | b'F') {
-                        self.ready_awaited += 1;
+                        self.awaited.push_back(Origin::Client);
                     }
                 }
             }
@@ -201,8 +205,7 @@ impl Connection {
 
     /// Sends `sql` on the gate's own behalf; its answer is kept from the client.
     pub fn inject(&mut self, sql: &str) {
-        self.injected += 1;
-        self.ready_awaited += 1;
+        self.awaited.push_back(Origin::Gate);
         self.to_server.extend_from_slice(&wire::query(sql));
     }
 
@@ -222,12 +225,11 @@ impl Connection {
             }
             _ => {}
         }
-        let injected = self.injected > 0 && self.injected == self.ready_awaited;
+        let origin = self.awaited.front().copied();
         if frame.tag == b'Z' {
-            self.ready_awaited = self.ready_awaited.saturating_sub(1);
+            self.awaited.pop_front();
         }
-        if injected {
-            self.injected -= usize::from(frame.tag == b'Z');
+        if origin == Some(Origin::Gate) {
             return Ok(());
         }
         self.recorder.received(&frame)?;
@@ -260,8 +262,7 @@ impl Connection {
         self.transaction = Transaction::Lost;
         self.lock_wait = LockWait::None;
         self.held.clear();
-        self.ready_awaited = 0;
-        self.injected = 0;
+        self.awaited.clear();
         self.recorder.abandon();
     }
 }

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
@@ -48,7 +49,11 @@ struct Shared {
     mode: Cell<Mode>,
     connections: RefCell<BTreeMap<u64, Link>>,
     next_id: Cell<u64>,
-    changed: Notify,
+    changed: Arc<Notify>,
+    /// What connections that are gone had recorded last.
+    left: RefCell<Vec<(SessionId, Statement)>>,
+    /// Why connections had to be cut.
+    broken: RefCell<Vec<(SessionId, String)>>,
 }
 
 /// A connection and the way to wake its relay.
@@ -92,7 +97,9 @@ impl Gate {
             mode: Cell::new(Mode::Open),
             connections: RefCell::new(BTreeMap::new()),
             next_id: Cell::new(0),
-            changed: Notify::new(),
+            changed: Arc::new(Notify::new()),
+            left: RefCell::default(),
+            broken: RefCell::default(),
         });
         let mut accepting = Vec::new();
         for session in SessionId::first(sessions) {
@@ -122,9 +129,9 @@ impl Gate {
         self.shared.changed.notified().await;
     }
 
-    /// Makes a waiting [`Gate::changed`] return.
-    pub fn notify(&self) {
-        self.shared.changed.notify_one();
+    /// What makes a waiting [`Gate::changed`] return when it is notified.
+    pub fn notifier(&self) -> Arc<Notify> {
+        self.shared.changed.clone()
     }
 
     /// Where `session` stands.
@@ -142,7 +149,7 @@ impl Gate {
         view
     }
 
-    /// Lets the first held group of `session` go to the server, and says on which connection.
+    /// Lets the first held group of `session` go to the server, if one is held.
     pub fn release(&self, session: SessionId) {
         let mut connections = self.shared.connections.borrow_mut();
         let held = connections
@@ -150,7 +157,7 @@ impl Gate {
             .find(|link| link.connection.session == session && link.connection.held().is_some());
         if let Some(link) = held {
             if let Err(error) = link.connection.release() {
-                link.connection.broken = Some(error.to_string());
+                self.shared.broken.borrow_mut().push((session, error.to_string()));
             }
             link.wake.notify_one();
         }
@@ -158,9 +165,11 @@ impl Gate {
 
     /// What was asked and answered on the connections of `session` since this was last asked.
     pub fn take_statements(&self, session: SessionId) -> Vec<Statement> {
+        let left = &mut *self.shared.left.borrow_mut();
+        let left = left.extract_if(.., |(owner, _)| *owner == session).map(|(_, statement)| statement);
         let mut connections = self.shared.connections.borrow_mut();
         let of_session = connections.values_mut().filter(|link| link.connection.session == session);
-        of_session.flat_map(|link| link.connection.take_statements()).collect()
+        left.chain(of_session.flat_map(|link| link.connection.take_statements())).collect()
     }
 
     /// The state of the transaction of `session`: the least settled of its connections'.
@@ -201,11 +210,9 @@ impl Gate {
         of_session.filter(|link| link.connection.under_way()).map(|link| link.connection.pid).collect()
     }
 
-    /// Why a connection of `session` had to be cut, if one had to.
-    pub fn broken(&self, session: SessionId) -> Option<String> {
-        let connections = self.shared.connections.borrow();
-        let mut of_session = connections.values().filter(|link| link.connection.session == session);
-        of_session.find_map(|link| link.connection.broken.clone())
+    /// Which sessions broke the protocol or died in mid-message since this was last asked, and how.
+    pub fn take_broken(&self) -> Vec<(SessionId, String)> {
+        std::mem::take(&mut self.shared.broken.borrow_mut())
     }
 
     /// Runs `sql` on every open connection on the gate's own behalf; the answers are kept from the clients.

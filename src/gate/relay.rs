@@ -31,6 +31,9 @@ pub(super) async fn accept(shared: Rc<Shared>, session: SessionId, listener: Uni
         tokio::task::spawn_local(async move {
             if let Err(error) = serve(&shared, session, Stream::Unix(stream)).await {
                 tracing::debug!(%session, %error, "a connection ended early");
+                if matches!(error, RelayError::Wire(_)) {
+                    shared.broken.borrow_mut().push((session, error.to_string()));
+                }
             }
             shared.changed.notify_one();
         });
@@ -65,7 +68,10 @@ async fn serve(shared: &Rc<Shared>, session: SessionId, client: Stream) -> Resul
             Err(error.into())
         }
     };
-    shared.connections.borrow_mut().remove(&id);
+    if let Some(mut link) = shared.connections.borrow_mut().remove(&id) {
+        let statements = link.connection.take_statements();
+        shared.left.borrow_mut().extend(statements.into_iter().map(|statement| (session, statement)));
+    }
     result
 }
 
@@ -224,15 +230,16 @@ impl Relay<'_> {
     /// The client is gone. What it left running is cancelled; an open transaction ends when its turn comes.
     async fn part(&mut self, broken: Option<String>) {
         let mode = self.shared.mode.get();
+        let session = self.with(|connection| connection.session);
         let key = self.with(|connection| {
-            if let Some(why) = broken {
-                connection.to_client.extend_from_slice(&wire::fatal("08P01", &why));
-                connection.broken = Some(why);
+            if let Some(why) = &broken {
+                connection.to_client.extend_from_slice(&wire::fatal("08P01", why));
             }
             connection.close(mode);
             let unanswered = connection.under_way() && connection.transaction != Transaction::Lost;
             unanswered.then(|| connection.cancel_key().cloned()).flatten()
         });
+        self.shared.broken.borrow_mut().extend(broken.map(|why| (session, why)));
         if let Some((pid, secret)) = key {
             let mut packet = BytesMut::new();
             packet.put_u32(12 + secret.len() as u32);

@@ -111,11 +111,6 @@ impl Fields {
         Self(bytes)
     }
 
-    /// Whether all has been read.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// One byte.
     pub fn u8(&mut self) -> Result<u8, WireError> {
         self.need(1)?;

@@ -3,8 +3,12 @@
 //! The code under test is ordinary code: it gets a connection URL, a pool and a clock, and knows nothing of the gate
 //! behind them. Nothing here runs a case.
 
+mod clock;
+
 use std::future::Future;
-use std::time::Duration;
+
+pub use clock::SessionClock;
+pub(crate) use clock::Flow;
 
 use proptest::strategy::BoxedStrategy;
 use serde::Serialize;
@@ -15,7 +19,6 @@ use sqlx::PgPool;
 use crate::check::Claim;
 use crate::history::Failure;
 use crate::isolation::Isolation;
-use crate::retry::Clock;
 use crate::schedule::SessionId;
 
 /// The code under test: what may be called, what must hold.
@@ -27,6 +30,17 @@ pub trait Subject: Send + Sync + 'static {
     fn name(&self) -> &str {
         let path = std::any::type_name::<Self>();
         path.rsplit("::").next().unwrap_or(path)
+    }
+
+    /// Which of several ways to guard its operations the subject uses, where it has several.
+    fn variant(&self) -> Option<&str> {
+        None
+    }
+
+    /// How many connections one session may hold at once: more than one only where an operation needs a second
+    /// connection before it gives the first one back.
+    fn connections(&self) -> u32 {
+        1
     }
 
     /// SQL that makes the tables and the rows that every case starts from. Run once for each database; each case then
@@ -84,12 +98,19 @@ pub(crate) fn sample<Op: PartialEq + std::fmt::Debug>(operations: &BoxedStrategy
 }
 
 /// What a session is given: a connection URL, a pool on it, and a clock.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Session {
-    id: SessionId,
-    url: String,
-    pool: PgPool,
-    clock: SessionClock,
+    pub(crate) id: SessionId,
+    pub(crate) url: String,
+    pub(crate) pool: PgPool,
+    pub(crate) clock: SessionClock,
+}
+
+impl std::fmt::Debug for Session {
+    /// Without the URL and the pool, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -114,26 +135,20 @@ impl Session {
     }
 }
 
-/// A clock that stands still until the schedule wakes a sleeper: no case waits for real time.
-#[derive(Clone, Debug)]
-pub struct SessionClock {}
-
-impl SessionClock {
-    /// Time since the case began, as far as sleeps have let it pass.
-    pub fn now(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    /// Sleeps until the schedule chooses this session.
-    pub async fn sleep(&self, _: Duration) {}
-}
-
-impl Clock for SessionClock {
-    fn now(&self) -> Duration {
-        SessionClock::now(self)
-    }
-
-    fn sleep(&self, how_long: Duration) -> impl Future<Output = ()> {
-        SessionClock::sleep(self, how_long)
+impl From<sqlx::Error> for Failure {
+    /// An error of the server keeps its SQLSTATE; one of the connection means that it was lost.
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(error) => Self::Database {
+                sqlstate: error.code().unwrap_or_default().into_owned(),
+                message: crate::gate::without_ids(error.message()),
+                constraint: error.constraint().map(str::to_owned),
+            },
+            sqlx::Error::Io(error) => Self::Lost(error.to_string()),
+            sqlx::Error::PoolClosed | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => {
+                Self::Lost(error.to_string())
+            }
+            other => Self::Other(other.to_string()),
+        }
     }
 }

@@ -1,0 +1,328 @@
+//! A lane: one worker, with a database, a gate, an observer and the sessions' pools, all kept from case to case. Lanes
+//! share nothing: each has a thread and a database of its own, for predicate locks on a shared small table would make
+//! lanes abort one another.
+
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use super::observer::{Observer, Rights};
+use super::run::{Weaver, in_words};
+use super::{Limits, LockReports};
+use crate::case::Case;
+use crate::explore::{Choice, Strategy};
+use crate::gate::{Endpoint, Gate, Mode, Settings};
+use crate::history::{Ended, Failure, History, OpId, Outcome, State};
+use crate::isolation::Isolation;
+use crate::schedule::SessionId;
+use crate::subject::{Flow, Session, Subject};
+
+/// What a lane stands on.
+#[derive(Clone)]
+pub struct LaneOptions {
+    /// How to connect to the lane's database, past the gate.
+    pub connect: PgConnectOptions,
+    /// Where the gate finds the server.
+    pub endpoint: Endpoint,
+    /// The user whose rights the sessions have.
+    pub user: String,
+    /// That user's password, if it needs one.
+    pub password: Option<String>,
+    /// The lane's database.
+    pub database: String,
+    /// What that user may do.
+    pub rights: Rights,
+    /// Whether backends can be made to report lock waits.
+    pub reports: LockReports,
+    /// The most sessions that a case has.
+    pub sessions: usize,
+    /// How long things may take.
+    pub limits: Limits,
+}
+
+/// Why a lane cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum LaneError {
+    /// The server refused or is gone.
+    #[error("the server cannot be worked with: {0}")]
+    Server(#[from] sqlx::Error),
+    /// The subject's schema does not run.
+    #[error("the subject's schema does not run: {0}")]
+    Schema(sqlx::Error),
+    /// The gate's sockets could not be made.
+    #[error("the gate cannot listen: {0}")]
+    Gate(#[from] io::Error),
+    /// An operation did not end when it was run alone.
+    #[error("{op} did not end within {seconds} s when it was run alone, with no one beside it")]
+    SerialHang {
+        /// Which operation.
+        op: OpId,
+        /// The limit.
+        seconds: f32,
+    },
+}
+
+/// A history and the choices that led to it.
+#[derive(Clone, Debug)]
+pub struct Traced {
+    /// What happened.
+    pub history: History,
+    /// Each choice that was made.
+    pub trace: Vec<Choice>,
+}
+
+/// One worker.
+pub struct Lane<S: Subject> {
+    subject: Arc<S>,
+    options: LaneOptions,
+    observer: Observer,
+    gate: Gate,
+    sessions: Vec<Session>,
+    queries: Vec<String>,
+    isolation: Isolation,
+}
+
+impl<S: Subject> Lane<S> {
+    /// Opens a lane: runs the subject's schema and makes the sessions' pools. Must be called on a `LocalSet`.
+    ///
+    /// # Errors
+    /// [`LaneError`] when the server, the schema or the sockets fail.
+    pub async fn open(subject: Arc<S>, options: LaneOptions) -> Result<Self, LaneError> {
+        let schema = subject.schema();
+        let observer =
+            Observer::open(&options.connect, &schema, options.rights).await.map_err(LaneError::Schema)?;
+        let isolation = Isolation::ReadCommitted;
+        let gate = Gate::open(options.endpoint.clone(), settings(&options, isolation), options.sessions)?;
+        let queries = subject.claims().iter().filter_map(|claim| claim.query().map(str::to_owned)).collect();
+        let mut lane = Self { subject, options, observer, gate, sessions: Vec::new(), queries, isolation };
+        lane.make_sessions();
+        Ok(lane)
+    }
+
+    /// Runs `case` from the first state, its order chosen by `strategy`.
+    ///
+    /// # Errors
+    /// [`LaneError`] when the lane is of no more use. That a case hangs is no error but part of its history.
+    pub async fn run(&mut self, case: &Case<S::Op>, strategy: &mut dyn Strategy) -> Result<Traced, LaneError> {
+        self.prepare(case.isolation).await?;
+        for session in &self.sessions {
+            session.clock.reset(Flow::Scheduled);
+        }
+        self.gate.set_mode(Mode::Held);
+        let weaver = Weaver {
+            subject: &self.subject,
+            gate: &self.gate,
+            observer: &mut self.observer,
+            sessions: &self.sessions,
+            limits: self.options.limits,
+            reports: self.options.reports,
+            slots: Weaver::<S>::slots(&case.sessions),
+            steps: Vec::new(),
+            blocked: Default::default(),
+            trace: Vec::new(),
+        };
+        let woven = weaver.weave(strategy).await;
+        self.gate.set_mode(Mode::Open);
+        let woven = woven?;
+        let mut history =
+            History { steps: woven.steps, outcomes: woven.outcomes, ended: woven.ended, ..History::default() };
+        if history.ended == Ended::Complete {
+            history.state = self.observer.state().await?;
+            history.answers = self.observer.answers(&self.queries).await?;
+        } else {
+            self.replace_sessions().await?;
+        }
+        self.clean_after(&history).await;
+        Ok(Traced { history, trace: woven.trace })
+    }
+
+    /// Runs `ops` one after another from the first state, each alone, and says how each ended and what the tables
+    /// then hold.
+    ///
+    /// # Errors
+    /// [`LaneError::SerialHang`] when one does not end; others when the lane is of no more use.
+    pub async fn serial(
+        &mut self,
+        isolation: Isolation,
+        ops: &[(OpId, S::Op)],
+    ) -> Result<(Vec<Outcome>, State), LaneError> {
+        self.prepare(isolation).await?;
+        for session in &self.sessions {
+            session.clock.reset(Flow::Flowing);
+        }
+        let mut outcomes = Vec::new();
+        for (id, op) in ops {
+            let alone = tokio::time::timeout(self.options.limits.step, self.alone(*id, op)).await;
+            let Ok(outcome) = alone else {
+                self.replace_sessions().await?;
+                return Err(LaneError::SerialHang { op: *id, seconds: self.options.limits.step.as_secs_f32() });
+            };
+            outcomes.push(outcome);
+        }
+        let state = self.observer.state().await?;
+        Ok((outcomes, state))
+    }
+
+    async fn alone(&self, id: OpId, op: &S::Op) -> Outcome {
+        let session = &self.sessions[id.session.index()];
+        let result = AssertUnwindSafe(self.subject.run(session, op)).catch_unwind().await;
+        // What the operation left open is being rolled back; the next one must not begin before that is done.
+        while self.gate.view(id.session).in_transaction {
+            self.gate.changed().await;
+        }
+        drop(self.gate.take_statements(id.session));
+        match result {
+            Ok(Ok(value)) => Outcome::Done(value),
+            Ok(Err(failure)) => Outcome::Failed(failure),
+            Err(panic) => Outcome::Failed(Failure::Other(in_words(&*panic))),
+        }
+    }
+
+    /// Makes the next case start from fresh files, so that nothing that ran before can matter.
+    pub fn freshen(&mut self) {
+        self.observer.freshen();
+    }
+
+    /// Ends the lane: closes its connections.
+    pub async fn close(self) {
+        for session in &self.sessions {
+            session.pool.close().await;
+        }
+        self.observer.close().await;
+    }
+
+    /// Brings back the first state, at this level.
+    async fn prepare(&mut self, isolation: Isolation) -> Result<(), LaneError> {
+        self.observer.reset().await?;
+        if isolation != self.isolation {
+            self.isolation = isolation;
+            self.gate.set_settings(settings(&self.options, isolation));
+            self.gate.inject(&set_level(isolation));
+            self.quiesce().await;
+        }
+        Ok(())
+    }
+
+    /// Takes back what a session may have left in its connection: settings, advisory locks, channels, temporary tables.
+    async fn clean_after(&mut self, history: &History) {
+        let statements = history.steps.iter().flat_map(|step| step.statements());
+        if statements.into_iter().any(|statement| leaves_traces(&statement.sql)) {
+            let level = set_level(self.isolation);
+            self.gate.inject(&format!(
+                "RESET ALL; {level}; SELECT pg_advisory_unlock_all(); UNLISTEN *; CLOSE ALL; DISCARD TEMP"
+            ));
+            self.quiesce().await;
+        }
+    }
+
+    /// Waits until the server owes no answer.
+    async fn quiesce(&self) {
+        let deadline = Instant::now() + self.options.limits.step;
+        while Instant::now() < deadline && self.busy() {
+            // The limit is asked again at least this often.
+            const ASK_EVERY: Duration = Duration::from_millis(20);
+            let _ = tokio::time::timeout(ASK_EVERY, self.gate.changed()).await;
+        }
+    }
+
+    fn busy(&self) -> bool {
+        SessionId::first(self.sessions.len()).any(|session| self.gate.view(session).under_way)
+    }
+
+    /// Ends whatever the sessions' backends do, and gives the sessions new pools.
+    async fn replace_sessions(&mut self) -> Result<(), LaneError> {
+        let pids: Vec<i32> = self.gate.pids().into_iter().map(|(pid, _)| pid).filter(|pid| *pid != 0).collect();
+        self.observer.terminate(&pids).await?;
+        for session in &self.sessions {
+            // Closing waits for connections that an operation still holds, and may hold for ever.
+            drop(session.pool.close());
+        }
+        self.sessions.clear();
+        self.quiesce_connections().await;
+        self.make_sessions();
+        Ok(())
+    }
+
+    async fn quiesce_connections(&self) {
+        let deadline = Instant::now() + self.options.limits.step;
+        while Instant::now() < deadline && self.gate.connections() > 0 {
+            const ASK_EVERY: Duration = Duration::from_millis(20);
+            let _ = tokio::time::timeout(ASK_EVERY, self.gate.changed()).await;
+        }
+        drop(self.gate.take_broken());
+        for session in SessionId::first(self.options.sessions) {
+            drop(self.gate.take_statements(session));
+        }
+    }
+
+    fn make_sessions(&mut self) {
+        let make = |id: SessionId| {
+            let (folder, port) = self.gate.address(id);
+            let options = &self.options;
+            let mut connect = PgConnectOptions::new_without_pgpass()
+                .socket(&folder)
+                .port(port)
+                .username(&options.user)
+                .database(&options.database)
+                .disable_statement_logging();
+            if let Some(password) = &options.password {
+                connect = connect.password(password);
+            }
+            let url = connect.to_url_lossy().to_string();
+            // The connections are kept for the lane's life, and what they do is decided by the case alone.
+            let pool = PgPoolOptions::new()
+                .max_connections(self.subject.connections())
+                .test_before_acquire(false)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .acquire_timeout(options.limits.step * 2)
+                .connect_lazy_with(connect);
+            Session { id, url, pool, clock: crate::subject::SessionClock::new(self.gate.notifier()) }
+        };
+        self.sessions = SessionId::first(self.options.sessions).map(make).collect();
+    }
+}
+
+fn set_level(isolation: Isolation) -> String {
+    format!("SET SESSION default_transaction_isolation = '{}'", isolation.guc())
+}
+
+/// Whether a statement can leave something in its connection that outlives the case.
+fn leaves_traces(sql: &str) -> bool {
+    const CLEAN: &[&str] =
+        &["SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "END"];
+    let sql = sql.to_ascii_uppercase();
+    let first = sql.split(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty()).unwrap_or_default();
+    let session_lock = sql.contains("ADVISORY_") && !sql.contains("ADVISORY_XACT");
+    !first.is_empty() && (!CLEAN.contains(&first) || session_lock || sql.contains("SET_CONFIG") || sql.contains(';'))
+}
+
+/// Settings of the sessions under test: the level, what makes waits events, and what keeps plans and timing from
+/// varying from run to run.
+fn settings(options: &LaneOptions, isolation: Isolation) -> Settings {
+    let mut settings = vec![
+        ("default_transaction_isolation", isolation.guc()),
+        ("client_min_messages", "log"),
+        ("plan_cache_mode", "force_custom_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_bitmapscan", "off"),
+        ("jit", "off"),
+        ("lock_timeout", "0"),
+        ("statement_timeout", "0"),
+        ("idle_in_transaction_session_timeout", "0"),
+    ];
+    if options.reports == LockReports::Sent {
+        settings.extend([
+            ("log_lock_waits", "on"),
+            ("deadlock_timeout", "1ms"),
+            ("log_min_messages", "fatal"),
+            ("lc_messages", "C"),
+        ]);
+    }
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}

@@ -1,0 +1,45 @@
+//! The weaver: runs a case. It starts the sessions' operations, lets the gate release one step after another as a
+//! strategy chooses, settles after each, and records what happened.
+//!
+//! - `lane`: one worker with a database, a gate, an observer and the sessions' pools, kept from case to case.
+//! - `run`: one case: the only place where control flows.
+//! - `settle`: when is it certain that nothing more moves by itself?
+//! - `observer`, `tables`: the lane's own connection.
+//!
+//! The weaver never judges a history and never chooses an order.
+
+mod lane;
+mod observer;
+mod run;
+mod settle;
+mod tables;
+
+use std::time::Duration;
+
+pub use lane::{Lane, LaneError, LaneOptions, Traced};
+pub use observer::Rights;
+
+/// How long things may take before a case counts as hung.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From a release until the session has reached its next step, has ended, or waits for another.
+    pub step: Duration,
+    /// Steps in one case.
+    pub steps_max: usize,
+}
+
+impl Default for Limits {
+    /// Five seconds a step, ten thousand steps a case.
+    fn default() -> Self {
+        Self { step: Duration::from_secs(5), steps_max: 10_000 }
+    }
+}
+
+/// Whether backends report their lock waits by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockReports {
+    /// `log_lock_waits` and `deadlock_timeout` are set: a wait is an event, and a deadlock's victim is certain.
+    Sent,
+    /// The server does not let us set them: waits are found by asking, and a deadlock's victim may vary.
+    Refused,
+}

@@ -1,0 +1,146 @@
+//! The lane's own connection, which does not pass the gate: asks who waits for whom, brings back the first state, reads
+//! the last one. It never changes what a session does, save to cancel or end one that has outlasted its limit.
+
+use std::collections::BTreeMap;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
+
+use super::tables::Tables;
+use crate::history::{Answer, State};
+
+/// Who holds up one backend: process ids. 0 stands for a prepared transaction, which no session owns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// The backend that waits.
+    pub pid: i32,
+    /// Those it waits for; empty when it does not wait.
+    pub by: Vec<i32>,
+}
+
+/// A connection beside the gate.
+#[derive(Debug)]
+pub struct Observer {
+    connection: PgConnection,
+    tables: Tables,
+}
+
+/// Waits for a lock that should be free are a mistake, and must not become a hang.
+const SETTINGS: &str = "SET lock_timeout = '10s'; SET statement_timeout = '60s'; SET client_min_messages = warning;
+    SET default_transaction_isolation = 'read committed'; SET search_path = public;";
+
+/// Without triggers and foreign keys in between, putting rows back is quick and has no effects of its own.
+const AS_REPLICA: &str = "SET session_replication_role = replica";
+
+impl Observer {
+    /// Connects, runs the subject's schema, and learns its tables.
+    ///
+    /// # Errors
+    /// Whatever the server says, such as an error in the schema.
+    pub async fn open(options: &PgConnectOptions, schema: &str, superuser: Rights) -> Result<Self, sqlx::Error> {
+        let mut connection = options.connect().await?;
+        sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
+        sqlx::raw_sql(AssertSqlSafe(schema)).execute(&mut connection).await?;
+        let tables = Tables::learn(&mut connection).await?;
+        sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
+        if superuser == Rights::Superuser {
+            sqlx::raw_sql(AS_REPLICA).execute(&mut connection).await?;
+        }
+        Ok(Self { connection, tables })
+    }
+
+    /// Who holds up each of `pids` at this moment.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn blockers(&mut self, pids: &[i32]) -> Result<Vec<Blocked>, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT pid, pg_blocking_pids(pid) || pg_safe_snapshot_blocking_pids(pid) FROM unnest($1::int4[]) AS pid",
+        )
+        .bind(pids)
+        .fetch_all(&mut self.connection)
+        .await?;
+        Ok(rows.iter().map(|row| Blocked { pid: row.get(0), by: row.get(1) }).collect())
+    }
+
+    /// Brings back the first state.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn reset(&mut self) -> Result<(), sqlx::Error> {
+        self.tables.reset(&mut self.connection).await
+    }
+
+    /// Makes the next reset start from fresh files.
+    pub fn freshen(&mut self) {
+        self.tables.freshen();
+    }
+
+    /// Reads what the subject's tables hold.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn state(&mut self) -> Result<State, sqlx::Error> {
+        self.tables.state(&mut self.connection).await
+    }
+
+    /// Asks the claims' queries.
+    ///
+    /// # Errors
+    /// Whatever the server says, such as an error in a query.
+    pub async fn answers(&mut self, queries: &[String]) -> Result<BTreeMap<String, Answer>, sqlx::Error> {
+        let mut answers = BTreeMap::new();
+        for query in queries {
+            let asked = format!("SELECT row_to_json(q)::text FROM ({query}) q");
+            let rows: Vec<String> =
+                sqlx::query_scalar(AssertSqlSafe(asked)).fetch_all(&mut self.connection).await?;
+            answers.insert(query.clone(), answer_of(&rows));
+        }
+        Ok(answers)
+    }
+
+    /// Ends `pids`, whatever they do.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn terminate(&mut self, pids: &[i32]) -> Result<(), sqlx::Error> {
+        /// How long the server may take to end them, in milliseconds.
+        const TERMINATE_MS_MAX: i64 = 5_000;
+        sqlx::query("SELECT pg_terminate_backend(pid, $2) FROM unnest($1::int4[]) AS pid")
+            .bind(pids)
+            .bind(TERMINATE_MS_MAX)
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Says goodbye.
+    pub async fn close(self) {
+        // The server may be gone already, and then there is no one to say it to.
+        let _ = self.connection.close().await;
+    }
+}
+
+/// Whether the lane's user is a superuser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// May do anything.
+    Superuser,
+    /// Has the rights of its roles only.
+    Limited,
+}
+
+fn answer_of(rows: &[String]) -> Answer {
+    let mut answer = Answer::default();
+    for row in rows {
+        let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(row) else { continue };
+        answer.columns = fields.keys().cloned().collect();
+        let value = |value: &serde_json::Value| match value {
+            serde_json::Value::Null => None,
+            serde_json::Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        answer.rows.push(fields.values().map(value).collect());
+    }
+    answer
+}

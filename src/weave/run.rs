@@ -1,0 +1,326 @@
+//! Runs one case: starts each session's operations, releases one step after another as the strategy chooses, and
+//! writes the history. This is the one place where control flows; `settle` says when the next choice may be made.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use super::lane::LaneError;
+use super::observer::Observer;
+use super::{Limits, LockReports};
+use crate::explore::{Choice, Strategy};
+use crate::gate::{Effect, Gate};
+use crate::history::{Action, Ended, Failure, OpId, Outcome, Step, WaitFor};
+use crate::schedule::SessionId;
+use crate::subject::{Session, Subject};
+
+/// Why a run stops before its end.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The case hangs, for this reason.
+    Hung(String),
+    /// The case cannot be carried through, for this reason.
+    Broken(String),
+    /// The lane itself is of no more use.
+    Lane(LaneError),
+}
+
+impl From<LaneError> for Stop {
+    fn from(error: LaneError) -> Self {
+        Self::Lane(error)
+    }
+}
+
+/// Where a session rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// It can go: at the gate, or asleep.
+    Runnable,
+    /// All its operations have ended.
+    Done,
+}
+
+/// One session in one case.
+pub(super) struct Slot<Op> {
+    ops: Vec<Op>,
+    outcomes: Vec<Outcome>,
+    task: Option<Task>,
+    /// The number of the step that has been released and has not come to rest.
+    pub(super) open_step: Option<usize>,
+    /// Whether the open step has run something that others can notice.
+    effect_had: bool,
+}
+
+struct Task {
+    handle: JoinHandle<()>,
+    result: Rc<RefCell<Option<Result<Value, Failure>>>>,
+}
+
+impl<Op> Slot<Op> {
+    pub(super) fn has_returned(&self) -> bool {
+        self.task.as_ref().is_some_and(|task| task.result.borrow().is_some())
+    }
+}
+
+/// Runs one case.
+pub(super) struct Weaver<'a, S: Subject> {
+    pub(super) subject: &'a Arc<S>,
+    pub(super) gate: &'a Gate,
+    pub(super) observer: &'a mut Observer,
+    pub(super) sessions: &'a [Session],
+    pub(super) limits: Limits,
+    pub(super) reports: LockReports,
+    pub(super) slots: Vec<Slot<S::Op>>,
+    pub(super) steps: Vec<Step>,
+    pub(super) blocked: BTreeMap<SessionId, Vec<SessionId>>,
+    pub(super) trace: Vec<Choice>,
+}
+
+/// What a run leaves behind.
+pub(super) struct Woven {
+    pub(super) steps: Vec<Step>,
+    pub(super) outcomes: Vec<Vec<Outcome>>,
+    pub(super) ended: Ended,
+    pub(super) trace: Vec<Choice>,
+}
+
+impl<'a, S: Subject> Weaver<'a, S> {
+    /// Lists each session's operations; none is started yet.
+    pub(super) fn slots(programs: &[Vec<S::Op>]) -> Vec<Slot<S::Op>> {
+        let slot = |ops: &Vec<S::Op>| Slot {
+            ops: ops.clone(),
+            outcomes: Vec::new(),
+            task: None,
+            open_step: None,
+            effect_had: false,
+        };
+        programs.iter().map(slot).collect()
+    }
+
+    /// Runs the case to its end, however it ends.
+    pub(super) async fn weave(mut self, strategy: &mut dyn Strategy) -> Result<Woven, LaneError> {
+        let ended = match self.turns(strategy).await {
+            Ok(()) => Ended::Complete,
+            Err(Stop::Hung(why)) => Ended::Hung { why, waits: self.wait_for_graph().await },
+            Err(Stop::Broken(why)) => Ended::Broken { why },
+            Err(Stop::Lane(error)) => {
+                self.abort();
+                return Err(error);
+            }
+        };
+        if ended != Ended::Complete {
+            self.abort();
+        }
+        Ok(Woven { outcomes: self.outcomes(), steps: self.steps, ended, trace: self.trace })
+    }
+
+    async fn turns(&mut self, strategy: &mut dyn Strategy) -> Result<(), Stop> {
+        for session in SessionId::first(self.slots.len()) {
+            self.start_next(session);
+        }
+        self.settle().await?;
+        let mut last = None;
+        loop {
+            let runnable = self.runnable();
+            if runnable.is_empty() {
+                return self.end();
+            }
+            if self.steps.len() == self.limits.steps_max {
+                return Err(Stop::Hung(format!("the case took {} steps and had not ended", self.limits.steps_max)));
+            }
+            let chosen = strategy.choose(&runnable, last);
+            last = Some(chosen);
+            self.trace.push(Choice { runnable, chosen });
+            self.release(chosen);
+            self.settle().await?;
+            self.close_steps();
+        }
+    }
+
+    /// No session can go: all have ended, or those that have not wait for locks that no one will give back.
+    fn end(&self) -> Result<(), Stop> {
+        match self.blocked.keys().next() {
+            None => Ok(()),
+            Some(session) => Err(Stop::Hung(format!("session {session} waits for a lock that no one will release"))),
+        }
+    }
+
+    fn runnable(&mut self) -> Vec<SessionId> {
+        let all: Vec<_> = SessionId::first(self.slots.len()).collect();
+        all.into_iter().filter(|session| self.rest(*session) == Some(Rest::Runnable)).collect()
+    }
+
+    /// Where `session` rests, if it does. On the way its answers are collected, a step that has had no effect yet goes
+    /// on, and when an operation has ended the next one starts.
+    pub(super) fn rest(&mut self, session: SessionId) -> Option<Rest> {
+        self.collect(session);
+        let view = self.gate.view(session);
+        if view.under_way {
+            return None;
+        }
+        let slot = &mut self.slots[session.index()];
+        if let Some(effect) = view.held {
+            if slot.open_step.is_none() || slot.effect_had {
+                return Some(Rest::Runnable);
+            }
+            slot.effect_had = effect == Effect::Step;
+            self.gate.release(session);
+            return None;
+        }
+        if self.sessions[session.index()].clock.is_slept_on() {
+            return Some(Rest::Runnable);
+        }
+        if slot.task.is_none() {
+            return Some(Rest::Done);
+        }
+        if !slot.has_returned() || view.in_transaction {
+            // It thinks, or its transaction's ROLLBACK is still to come.
+            return None;
+        }
+        self.note_outcome(session);
+        if self.start_next(session) { None } else { Some(Rest::Done) }
+    }
+
+    pub(super) fn is_blocked(&self, session: SessionId) -> bool {
+        self.blocked.contains_key(&session)
+    }
+
+    pub(super) fn take_broken(&self) -> Option<String> {
+        let (session, why) = self.gate.take_broken().into_iter().next()?;
+        Some(format!("session {session}: {why}"))
+    }
+
+    /// Starts the next operation of `session`, if there is one.
+    fn start_next(&mut self, session: SessionId) -> bool {
+        let slot = &mut self.slots[session.index()];
+        let Some(op) = slot.ops.get(slot.outcomes.len()).cloned() else {
+            slot.task = None;
+            return false;
+        };
+        tracing::debug!(%session, ?op, "operation");
+        let result = Rc::new(RefCell::new(None));
+        let (subject, given) = (self.subject.clone(), self.sessions[session.index()].clone());
+        let (filled, changed) = (result.clone(), self.gate.notifier());
+        let handle = tokio::task::spawn_local(async move {
+            let ended = AssertUnwindSafe(subject.run(&given, &op)).catch_unwind().await;
+            *filled.borrow_mut() = Some(ended.unwrap_or_else(|panic| Err(Failure::Other(in_words(&*panic)))));
+            changed.notify_one();
+        });
+        slot.task = Some(Task { handle, result });
+        true
+    }
+
+    fn note_outcome(&mut self, session: SessionId) {
+        let slot = &mut self.slots[session.index()];
+        let result = slot.task.as_ref().and_then(|task| task.result.borrow_mut().take());
+        let outcome = match result {
+            Some(Ok(value)) => Outcome::Done(value),
+            Some(Err(failure)) => Outcome::Failed(failure),
+            None => Outcome::Unfinished,
+        };
+        tracing::debug!(%session, ?outcome, "operation ended");
+        slot.outcomes.push(outcome);
+    }
+
+    /// Begins a step of `session`: lets what is held go, or ends its sleep.
+    fn release(&mut self, session: SessionId) {
+        let slot = &mut self.slots[session.index()];
+        let op = OpId { session, index: slot.outcomes.len() };
+        slot.open_step = Some(self.steps.len());
+        let action = match self.gate.view(session).held {
+            Some(effect) => {
+                slot.effect_had = effect == Effect::Step;
+                self.gate.release(session);
+                Action::Run { statements: Vec::new(), transaction: Default::default() }
+            }
+            None => {
+                slot.effect_had = true;
+                let slept = self.sessions[session.index()].clock.wake().unwrap_or_default();
+                Action::Wake { slept_us: slept.as_micros() as u64 }
+            }
+        };
+        self.steps.push(Step { session, op, action, wait: None });
+    }
+
+    /// Takes what `session` was answered into its open step.
+    fn collect(&mut self, session: SessionId) {
+        let answered = self.gate.take_statements(session);
+        let slot = &mut self.slots[session.index()];
+        let Some(step) = slot.open_step else { return };
+        let Action::Run { statements, .. } = &mut self.steps[step].action else { return };
+        for statement in answered {
+            // An error aborts the transaction, and that is an effect whatever failed.
+            slot.effect_had |= statement.error.is_some();
+            let sqlstate = statement.error.as_ref().map(|error| error.sqlstate.as_str());
+            tracing::debug!(%session, step, sql = statement.sql, sqlstate, tag = statement.tag, "statement");
+            statements.push(statement);
+        }
+    }
+
+    /// The steps that have come to rest are complete; waits among them end with the step that was released last.
+    fn close_steps(&mut self) {
+        let current = self.steps.len() - 1;
+        for session in SessionId::first(self.slots.len()) {
+            if self.is_blocked(session) {
+                continue;
+            }
+            let Some(step) = self.slots[session.index()].open_step.take() else { continue };
+            let step = &mut self.steps[step];
+            if let Some(wait) = &mut step.wait {
+                wait.until = Some(current);
+            }
+            if let Action::Run { transaction, .. } = &mut step.action {
+                *transaction = self.gate.transaction(session);
+            }
+        }
+    }
+
+    async fn wait_for_graph(&mut self) -> Vec<WaitFor> {
+        let sessions: Vec<_> = SessionId::first(self.slots.len()).collect();
+        let owners = self.gate.pids();
+        let mut graph = Vec::new();
+        for session in sessions {
+            if !self.gate.view(session).under_way {
+                continue;
+            }
+            let pids = self.gate.waiting_pids(session);
+            // Without an answer the graph still names who waits.
+            let waits = self.observer.blockers(&pids).await.unwrap_or_default();
+            let by = waits.iter().flat_map(|wait| &wait.by);
+            let by = owners.iter().filter(|(pid, _)| by.clone().any(|other| other == pid)).map(|(_, owner)| *owner);
+            let mut for_sessions: Vec<_> = by.collect();
+            for_sessions.sort();
+            for_sessions.dedup();
+            graph.push(WaitFor { session, for_sessions, sql: self.gate.current_sql(session) });
+        }
+        graph
+    }
+
+    fn abort(&mut self) {
+        for slot in &mut self.slots {
+            if let Some(task) = slot.task.take() {
+                task.handle.abort();
+            }
+        }
+    }
+
+    fn outcomes(&mut self) -> Vec<Vec<Outcome>> {
+        let finish = |slot: &mut Slot<S::Op>| {
+            slot.outcomes.resize(slot.ops.len(), Outcome::Unfinished);
+            std::mem::take(&mut slot.outcomes)
+        };
+        self.slots.iter_mut().map(finish).collect()
+    }
+}
+
+/// What a panic said.
+pub(super) fn in_words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("(no message)"))
+}

@@ -1,0 +1,234 @@
+//! The subject's tables, as the catalogue tells them: how to put every case's first state back, and how to read the
+//! state at its end. Built once for each database; the rows that the schema made are copied aside and are what every
+//! case starts from.
+
+use std::collections::BTreeMap;
+
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+
+use crate::history::{Column, ColumnKind, Datum, State, TEMPORAL, Table};
+
+/// Where the first state is kept.
+const SEED_SCHEMA: &str = "pgweave_seed";
+
+/// Every so many resets the tables are truncated instead of emptied: dead rows grow, and plans and page-wide predicate
+/// locks would change with them.
+const FRESH_EVERY: u32 = 64;
+
+/// Statements that bring back the first state, and one that reads the state.
+#[derive(Debug)]
+pub struct Tables {
+    tables: Vec<TableOf>,
+    empty: String,
+    truncate: String,
+    fill: String,
+    read: String,
+    resets: u32,
+}
+
+#[derive(Debug)]
+struct TableOf {
+    oid: i64,
+    name: String,
+    qualified: String,
+    columns: Vec<ColumnOf>,
+    references: Vec<i64>,
+}
+
+#[derive(Debug)]
+struct ColumnOf {
+    name: String,
+    quoted: String,
+    number: i16,
+    computed: bool,
+    drawn: bool,
+    temporal: bool,
+    references: Option<(i64, i16)>,
+}
+
+const TABLES: &str = "
+SELECT c.oid::int8 AS oid,
+       CASE n.nspname WHEN 'public' THEN c.relname ELSE n.nspname || '.' || c.relname END AS name,
+       format('%I.%I', n.nspname, c.relname) AS qualified,
+       ARRAY(SELECT f.confrelid::int8 FROM pg_constraint f
+              WHERE f.contype = 'f' AND f.conrelid = c.oid AND f.confrelid <> c.oid) AS refs
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgweave_seed') AND n.nspname NOT LIKE 'pg\\_%'
+   AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ ORDER BY name COLLATE \"C\"";
+
+const COLUMNS: &str = "
+SELECT a.attname AS name, quote_ident(a.attname) AS quoted, a.attnum AS number,
+       a.attgenerated <> '' AS computed,
+       a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid), '') LIKE 'nextval(%' AS drawn,
+       a.atttypid IN ('date'::regtype, 'time'::regtype, 'timetz'::regtype,
+                      'timestamp'::regtype, 'timestamptz'::regtype) AS temporal,
+       f.confrelid::int8 AS ref_table, f.confkey[1] AS ref_column
+  FROM pg_attribute a
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  LEFT JOIN LATERAL (SELECT * FROM pg_constraint f
+                      WHERE f.contype = 'f' AND f.conrelid = a.attrelid AND f.conkey = ARRAY[a.attnum]
+                      ORDER BY f.conname LIMIT 1) f ON true
+ WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY a.attnum";
+
+const SEQUENCES: &str = "
+SELECT format('SELECT setval(%L, %s, %L);', format('%I.%I', schemaname, sequencename),
+              coalesce(last_value, start_value), last_value IS NOT NULL) AS sql
+  FROM pg_sequences WHERE schemaname NOT LIKE 'pg\\_%' ORDER BY schemaname, sequencename";
+
+impl Tables {
+    /// Reads the catalogue and copies the tables' rows aside.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn learn(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+        let mut tables = Vec::new();
+        for row in sqlx::query(TABLES).fetch_all(&mut *connection).await? {
+            let oid: i64 = row.get("oid");
+            let columns = sqlx::query(COLUMNS).bind(oid).fetch_all(&mut *connection).await?;
+            tables.push(TableOf {
+                oid,
+                name: row.get("name"),
+                qualified: row.get("qualified"),
+                columns: columns.iter().map(ColumnOf::of).collect(),
+                references: row.get("refs"),
+            });
+        }
+        let tables = parents_first(tables);
+        let mut copy = format!("CREATE SCHEMA {SEED_SCHEMA};");
+        for (index, table) in tables.iter().enumerate() {
+            copy.push_str(&format!("CREATE TABLE {SEED_SCHEMA}.t{index} AS TABLE {};", table.qualified));
+        }
+        sqlx::raw_sql(AssertSqlSafe(copy)).execute(&mut *connection).await?;
+        let sequences: Vec<String> = sqlx::query_scalar(SEQUENCES).fetch_all(&mut *connection).await?;
+        Ok(Self {
+            empty: tables.iter().rev().map(|table| format!("DELETE FROM {};", table.qualified)).collect(),
+            truncate: truncate(&tables),
+            fill: tables.iter().enumerate().map(fill).chain(sequences).collect(),
+            read: read(&tables),
+            tables,
+            resets: 0,
+        })
+    }
+
+    /// Brings back the first state, in one message.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn reset(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let empty = if self.resets.is_multiple_of(FRESH_EVERY) { &self.truncate } else { &self.empty };
+        self.resets += 1;
+        sqlx::raw_sql(AssertSqlSafe(format!("{empty}{}", self.fill))).execute(connection).await?;
+        Ok(())
+    }
+
+    /// Makes the next reset truncate the tables.
+    pub fn freshen(&mut self) {
+        self.resets = 0;
+    }
+
+    /// Reads what the tables hold.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn state(&self, connection: &mut PgConnection) -> Result<State, sqlx::Error> {
+        let mut state: Vec<Table> = self.tables.iter().map(|table| self.empty_table(table)).collect();
+        if !self.read.is_empty() {
+            for row in sqlx::query(AssertSqlSafe(self.read.as_str())).fetch_all(connection).await? {
+                let values: Vec<Datum> = row.get(1);
+                state[row.get::<i32, _>(0) as usize].rows.push(values);
+            }
+        }
+        for table in &mut state {
+            table.rows.sort();
+        }
+        let names = self.tables.iter().map(|table| table.name.clone());
+        Ok(State(names.zip(state).collect::<BTreeMap<_, _>>()))
+    }
+
+    fn empty_table(&self, table: &TableOf) -> Table {
+        let column = |column: &ColumnOf| Column { name: column.name.clone(), kind: self.kind(column) };
+        Table { columns: table.columns.iter().map(column).collect(), rows: Vec::new() }
+    }
+
+    /// A reference to a column that is itself a reference leads on to where the value was drawn.
+    fn kind(&self, column: &ColumnOf) -> ColumnKind {
+        let mut at = column;
+        let mut kind = if at.drawn { ColumnKind::Generated } else { ColumnKind::Plain };
+        // A chain of references is no longer than there are tables; a longer one is a circle.
+        for _ in 0..self.tables.len() {
+            let Some((oid, number)) = at.references else { break };
+            let Some(table) = self.tables.iter().find(|table| table.oid == oid) else { break };
+            let Some(target) = table.columns.iter().find(|column| column.number == number) else { break };
+            if target.drawn {
+                kind = ColumnKind::Reference { table: table.name.clone() };
+            }
+            at = target;
+        }
+        kind
+    }
+}
+
+impl ColumnOf {
+    fn of(row: &sqlx::postgres::PgRow) -> Self {
+        let table: Option<i64> = row.get("ref_table");
+        let column: Option<i16> = row.get("ref_column");
+        Self {
+            name: row.get("name"),
+            quoted: row.get("quoted"),
+            number: row.get("number"),
+            computed: row.get("computed"),
+            drawn: row.get("drawn"),
+            temporal: row.get("temporal"),
+            references: table.zip(column),
+        }
+    }
+}
+
+/// Orders tables so that each comes after those it refers to, as far as there is such an order.
+fn parents_first(mut tables: Vec<TableOf>) -> Vec<TableOf> {
+    let mut ordered: Vec<TableOf> = Vec::new();
+    while !tables.is_empty() {
+        let waits = |table: &TableOf| tables.iter().any(|other| table.references.contains(&other.oid));
+        // In a circle of references any table may come first.
+        let next = tables.iter().position(|table| !waits(table)).unwrap_or(0);
+        ordered.push(tables.remove(next));
+    }
+    ordered
+}
+
+fn truncate(tables: &[TableOf]) -> String {
+    let names: Vec<_> = tables.iter().map(|table| table.qualified.as_str()).collect();
+    if names.is_empty() { String::new() } else { format!("TRUNCATE {};", names.join(",")) }
+}
+
+fn fill((index, table): (usize, &TableOf)) -> String {
+    let columns: Vec<_> =
+        table.columns.iter().filter(|column| !column.computed).map(|column| column.quoted.as_str()).collect();
+    let columns = columns.join(",");
+    format!(
+        "INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {SEED_SCHEMA}.t{index};",
+        table.qualified
+    )
+}
+
+fn read(tables: &[TableOf]) -> String {
+    let selects = tables.iter().enumerate().map(|(index, table)| {
+        let values: Vec<_> = table.columns.iter().map(ColumnOf::read).collect();
+        format!("SELECT {index}, ARRAY[{}]::text[] FROM {}", values.join(","), table.qualified)
+    });
+    selects.collect::<Vec<_>>().join(" UNION ALL ")
+}
+
+impl ColumnOf {
+    fn read(&self) -> String {
+        if self.temporal {
+            format!("CASE WHEN {} IS NOT NULL THEN '{TEMPORAL}' END", self.quoted)
+        } else {
+            format!("{}::text", self.quoted)
+        }
+    }
+}
