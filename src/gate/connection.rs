@@ -124,7 +124,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`WireError`] when it is not one that a client may send.
-    pub fn from_client(&mut self, frame: Frame, mode: Mode) -> Result<(), WireError> {
+    pub fn client_sent(&mut self, frame: Frame, mode: Mode) -> Result<(), WireError> {
         if !self.started || matches!(frame.tag, b'd' | b'c' | b'f' | b'p') {
             // Authentication and COPY data belong to what is under way already.
             self.to_server.extend_from_slice(&frame.raw);
@@ -213,7 +213,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`WireError::Short`] when it ends before its fields do.
-    pub fn from_server(&mut self, frame: Frame) -> Result<(), WireError> {
+    pub fn server_sent(&mut self, frame: Frame) -> Result<(), WireError> {
         if frame.tag == b'N' && self.is_lock_report(&frame)? {
             return Ok(());
         }

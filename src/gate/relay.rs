@@ -188,7 +188,7 @@ impl Relay<'_> {
     fn pump_server(&mut self) -> Result<bool, RelayError> {
         let end = matches!(self.server.read(&mut self.from_server), Ok(None) | Err(_));
         while let Some(frame) = wire::take_frame(&mut self.from_server)? {
-            self.with(|connection| connection.from_server(frame))?;
+            self.with(|connection| connection.server_sent(frame))?;
         }
         if end {
             self.with(Connection::lost);
@@ -218,7 +218,7 @@ impl Relay<'_> {
         let mode = self.shared.mode.get();
         let mut taken = false;
         while let Some(frame) = wire::take_frontend_frame(&mut self.from_client)? {
-            self.with(|connection| connection.from_client(frame, mode))?;
+            self.with(|connection| connection.client_sent(frame, mode))?;
             taken = true;
         }
         if taken {

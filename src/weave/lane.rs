@@ -12,6 +12,7 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::observer::{Observer, Rights};
+use super::reins::{Reins, Still};
 use super::run::{Weaver, in_words};
 use super::{Limits, LockReports};
 use crate::case::Case;
@@ -39,6 +40,8 @@ pub struct LaneOptions {
     pub rights: Rights,
     /// Whether backends can be made to report lock waits.
     pub reports: LockReports,
+    /// Whether the server's backends can be held still.
+    pub reins: Reins,
     /// The most sessions that a case has.
     pub sessions: usize,
     /// How long things may take.
@@ -124,6 +127,8 @@ impl<S: Subject> Lane<S> {
             slots: Weaver::<S>::slots(&case.sessions),
             steps: Vec::new(),
             blocked: Default::default(),
+            reins: self.options.reins,
+            still: Still::new(self.options.reins),
             trace: Vec::new(),
         };
         let woven = weaver.weave(strategy).await;

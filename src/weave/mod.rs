@@ -4,12 +4,14 @@
 //! - `lane`: one worker with a database, a gate, an observer and the sessions' pools, kept from case to case.
 //! - `run`: one case: the only place where control flows.
 //! - `settle`: when is it certain that nothing more moves by itself?
+//! - `reins`: backends that wait are held still, so that waiters never race.
 //! - `observer`, `tables`: the lane's own connection.
 //!
 //! The weaver never judges a history and never chooses an order.
 
 mod lane;
 mod observer;
+mod reins;
 mod run;
 mod settle;
 mod tables;
@@ -18,6 +20,7 @@ use std::time::Duration;
 
 pub use lane::{Lane, LaneError, LaneOptions, Traced};
 pub use observer::Rights;
+pub use reins::Reins;
 
 /// How long things may take before a case counts as hung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

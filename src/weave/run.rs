@@ -2,7 +2,7 @@
 //! writes the history. This is the one place where control flows; `settle` says when the next choice may be made.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::lane::LaneError;
 use super::observer::Observer;
+use super::reins::{Reins, Still};
 use super::{Limits, LockReports};
 use crate::explore::{Choice, Strategy};
 use crate::gate::{Effect, Gate};
@@ -78,7 +79,10 @@ pub(super) struct Weaver<'a, S: Subject> {
     pub(super) reports: LockReports,
     pub(super) slots: Vec<Slot<S::Op>>,
     pub(super) steps: Vec<Step>,
-    pub(super) blocked: BTreeMap<SessionId, Vec<SessionId>>,
+    /// The sessions that are stably blocked; their backends are held still.
+    pub(super) blocked: BTreeSet<SessionId>,
+    pub(super) reins: Reins,
+    pub(super) still: Still,
     pub(super) trace: Vec<Choice>,
 }
 
@@ -117,6 +121,7 @@ impl<'a, S: Subject> Weaver<'a, S> {
         if ended != Ended::Complete {
             self.abort();
         }
+        self.still.go_all();
         Ok(Woven { outcomes: self.outcomes(), steps: self.steps, ended, trace: self.trace })
     }
 
@@ -145,7 +150,7 @@ impl<'a, S: Subject> Weaver<'a, S> {
 
     /// No session can go: all have ended, or those that have not wait for locks that no one will give back.
     fn end(&self) -> Result<(), Stop> {
-        match self.blocked.keys().next() {
+        match self.blocked.first() {
             None => Ok(()),
             Some(session) => Err(Stop::Hung(format!("session {session} waits for a lock that no one will release"))),
         }
@@ -185,10 +190,6 @@ impl<'a, S: Subject> Weaver<'a, S> {
         }
         self.note_outcome(session);
         if self.start_next(session) { None } else { Some(Rest::Done) }
-    }
-
-    pub(super) fn is_blocked(&self, session: SessionId) -> bool {
-        self.blocked.contains_key(&session)
     }
 
     pub(super) fn take_broken(&self) -> Option<String> {
@@ -267,7 +268,7 @@ impl<'a, S: Subject> Weaver<'a, S> {
     fn close_steps(&mut self) {
         let current = self.steps.len() - 1;
         for session in SessionId::first(self.slots.len()) {
-            if self.is_blocked(session) {
+            if self.blocked.contains(&session) {
                 continue;
             }
             let Some(step) = self.slots[session.index()].open_step.take() else { continue };

@@ -5,18 +5,21 @@
 //! that a COMMIT woke wait for each other's short locks for a moment. The sound rule:
 //!
 //! 1. The stable set is, at first, the sessions that are at rest: their answers have been read.
-//! 2. A pending session joins it when one of its blockers, by `pg_blocking_pids`, is in it: what holds it up will not
-//!    move by itself.
-//! 3. Repeat until each pending session has come to rest or joined.
+//! 2. A session that waits joins it when one of its blockers, by `pg_blocking_pids`, is in it: what holds it up will
+//!    not move by itself. Its backend is then held still (see `reins`).
+//! 3. Repeat until each session has come to rest or joined.
+//! 4. When no one runs, ask once more about those that joined: the step may have granted one its lock. The one that
+//!    has waited longest is let go, and all begins again; when none has been granted anything, all is settled.
 //!
-//! A cycle never becomes stable; the deadlock detector ends it. Who joined is asked anew after every step, for any step
-//! may have released a lock. A session is asked about only when its backend has reported its wait, so its one deadlock
-//! check is spent, and the session that closes a cycle later is its only possible victim.
+//! A cycle never becomes stable; the deadlock detector ends it. A session is asked about only when its backend has
+//! reported its wait, so its one deadlock check is spent, and the session that closes a cycle is its only possible victim.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::LockReports;
 use super::lane::LaneError;
+use super::reins::Reins;
 use super::run::{Stop, Weaver};
 use crate::history::Wait;
 use crate::schedule::SessionId;
@@ -34,22 +37,24 @@ impl<S: Subject> Weaver<'_, S> {
         let started = Instant::now();
         let mut ask_every = ASK_EVERY_MIN;
         let mut silent = false;
-        self.blocked.clear();
         loop {
-            let pending = self.pending();
+            let running = self.running();
             if let Some(why) = self.take_broken() {
                 return Err(Stop::Broken(why));
             }
-            if pending.is_empty() {
-                return Ok(());
+            if running.is_empty() {
+                if self.blocked.is_empty() || !self.let_go().await? {
+                    return Ok(());
+                }
+                continue;
             }
-            let reported = pending.iter().all(|session| self.gate.view(*session).lock_reported);
-            if (reported || silent) && self.join_blocked(&pending).await? {
+            let reported = running.iter().all(|session| self.gate.view(*session).lock_reported);
+            if (reported || silent) && self.join_blocked(&running).await? {
                 continue;
             }
             let left = self.limits.step.saturating_sub(started.elapsed());
             if left.is_zero() {
-                return Err(Stop::Hung(self.why_hung(&pending)));
+                return Err(Stop::Hung(self.why_hung(&running)));
             }
             if tokio::time::timeout(ask_every.min(left), self.gate.changed()).await.is_err() {
                 silent = self.reports == LockReports::Refused || started.elapsed() > REPORT_WAIT_MAX;
@@ -59,48 +64,82 @@ impl<S: Subject> Weaver<'_, S> {
     }
 
     /// Sessions that are neither at rest nor known to be stably blocked.
-    fn pending(&mut self) -> Vec<SessionId> {
-        let all: Vec<_> = SessionId::first(self.slots.len()).collect();
-        all.into_iter().filter(|session| self.rest(*session).is_none() && !self.is_blocked(*session)).collect()
+    fn running(&mut self) -> Vec<SessionId> {
+        let mut running = Vec::new();
+        for session in SessionId::first(self.slots.len()) {
+            if self.rest(session).is_some() {
+                self.blocked.remove(&session);
+            } else if !self.blocked.contains(&session) {
+                running.push(session);
+            }
+        }
+        running
     }
 
-    /// Lets those of `pending` join the stable set that belong there. Returns whether any did.
-    async fn join_blocked(&mut self, pending: &[SessionId]) -> Result<bool, LaneError> {
+    /// Lets those of `running` join the stable set that belong there. Returns whether any did.
+    async fn join_blocked(&mut self, running: &[SessionId]) -> Result<bool, LaneError> {
+        let stable = self.stable(running).await?;
+        let joining: Vec<_> = stable.into_iter().filter(|(session, _)| running.contains(session)).collect();
+        for (session, by) in &joining {
+            self.note_wait(*session, by);
+        }
+        Ok(!joining.is_empty())
+    }
+
+    /// Asks about those that wait while no one runs. Returns whether one can go on and has been let go.
+    async fn let_go(&mut self) -> Result<bool, LaneError> {
+        let stable = self.stable(&[]).await?;
+        let mut free: Vec<_> = self.blocked.iter().filter(|session| !stable.contains_key(session)).copied().collect();
+        // Without reins all that are free run already; with them, only the one that has waited longest shall.
+        free.sort_by_key(|session| self.slots[session.index()].open_step);
+        if self.reins == Reins::Held {
+            free.truncate(1);
+        }
+        for session in &free {
+            self.blocked.remove(session);
+            self.still.go(*session);
+        }
+        Ok(!free.is_empty())
+    }
+
+    /// Those of `running` and of the blocked sessions that are stably blocked now, with those that hold them up.
+    async fn stable(&mut self, running: &[SessionId]) -> Result<BTreeMap<SessionId, Vec<SessionId>>, LaneError> {
         let owners = self.gate.pids();
-        let pids: Vec<i32> = pending.iter().flat_map(|session| self.gate.waiting_pids(*session)).collect();
+        let waiting: Vec<_> = running.iter().chain(&self.blocked).copied().collect();
+        let pids: Vec<i32> = waiting.iter().flat_map(|session| self.gate.waiting_pids(*session)).collect();
         let waits = self.observer.blockers(&pids).await?;
         let owner = |pid: i32| owners.iter().find(|(other, _)| *other == pid).map(|(_, session)| *session);
-        let mut joined = false;
+        let mut stable: BTreeMap<SessionId, Vec<SessionId>> = BTreeMap::new();
         // Rounds over one answer: who waits for one that has just joined is stable too.
         loop {
-            let stable = |session: SessionId| !pending.contains(&session) || self.is_blocked(session);
+            let is_stable = |session: &SessionId| !waiting.contains(session) || stable.contains_key(session);
             let next = waits.iter().find_map(|wait| {
-                let session = owner(wait.pid).filter(|session| !self.is_blocked(*session))?;
-                let mut by: Vec<_> = wait.by.iter().filter_map(|pid| owner(*pid)).filter(|by| stable(*by)).collect();
+                let session = owner(wait.pid).filter(|session| !stable.contains_key(session))?;
+                let mut by: Vec<_> = wait.by.iter().filter_map(|pid| owner(*pid)).filter(is_stable).collect();
                 by.sort();
                 by.dedup();
                 // A prepared transaction has no session, and no one of the case moves it unasked.
                 (!by.is_empty() || wait.by.contains(&0)).then_some((session, by))
             });
-            let Some((session, by)) = next else { return Ok(joined) };
-            self.note_wait(session, by);
-            joined = true;
+            let Some((session, by)) = next else { return Ok(stable) };
+            stable.insert(session, by);
         }
     }
 
-    fn note_wait(&mut self, session: SessionId, by: Vec<SessionId>) {
+    fn note_wait(&mut self, session: SessionId, by: &[SessionId]) {
         if let Some(step) = self.slots[session.index()].open_step {
             let record = &mut self.steps[step];
             if record.wait.is_none() {
                 tracing::debug!(%session, step, waits_for = ?by, "wait");
-                record.wait = Some(Wait { for_sessions: by.clone(), until: None });
+                record.wait = Some(Wait { for_sessions: by.to_vec(), until: None });
             }
         }
-        self.blocked.insert(session, by);
+        self.blocked.insert(session);
+        self.still.stop(session, self.gate.waiting_pids(session));
     }
 
-    fn why_hung(&self, pending: &[SessionId]) -> String {
-        let session = pending[0];
+    fn why_hung(&self, running: &[SessionId]) -> String {
+        let session = running[0];
         let seconds = self.limits.step.as_secs_f32();
         let view = self.gate.view(session);
         if view.under_way {

@@ -57,7 +57,7 @@ SELECT c.oid::int8 AS oid,
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgweave_seed') AND n.nspname NOT LIKE 'pg\\_%'
    AND NOT EXISTS (SELECT FROM pg_depend d
                     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
- ORDER BY name COLLATE \"C\"";
+ ORDER BY n.nspname, c.relname";
 
 const COLUMNS: &str = "
 SELECT a.attname AS name, quote_ident(a.attname) AS quoted, a.attnum AS number,
