@@ -61,7 +61,9 @@ impl<S: Subject> Weaver<'_, S> {
     /// Sessions that are neither at rest nor known to be stably blocked.
     fn pending(&mut self) -> Vec<SessionId> {
         let all: Vec<_> = SessionId::first(self.slots.len()).collect();
-        all.into_iter().filter(|session| self.rest(*session).is_none() && !self.is_blocked(*session)).collect()
+        all.into_iter()
+            .filter(|session| self.rest(*session).is_none() && !self.is_blocked(*session))
+            .collect()
     }
 
     /// Lets those of `pending` join the stable set that belong there. Returns whether any did.
@@ -76,7 +78,8 @@ impl<S: Subject> Weaver<'_, S> {
             let stable = |session: SessionId| !pending.contains(&session) || self.is_blocked(session);
             let next = waits.iter().find_map(|wait| {
                 let session = owner(wait.pid).filter(|session| !self.is_blocked(*session))?;
-                let mut by: Vec<_> = wait.by.iter().filter_map(|pid| owner(*pid)).filter(|by| stable(*by)).collect();
+                let mut by: Vec<_> =
+                    wait.by.iter().filter_map(|pid| owner(*pid)).filter(|by| stable(*by)).collect();
                 by.sort();
                 by.dedup();
                 // A prepared transaction has no session, and no one of the case moves it unasked.
@@ -106,9 +109,13 @@ impl<S: Subject> Weaver<'_, S> {
         if view.under_way {
             format!("session {session} had no answer from the server within {seconds} s")
         } else if view.in_transaction && self.slots[session.index()].has_returned() {
-            format!("an operation of session {session} returned with its transaction open, and left it open for {seconds} s")
+            format!(
+                "an operation of session {session} returned with its transaction open, and left it open for {seconds} s"
+            )
         } else {
-            format!("the code of session {session} sent nothing, slept on no clock it was given and did not return for {seconds} s")
+            format!(
+                "the code of session {session} sent nothing, slept on no clock it was given and did not return for {seconds} s"
+            )
         }
     }
 }
