@@ -153,7 +153,9 @@ impl Connection {
         }
         self.group.clear();
         self.held.push_back(Group::Close);
-        if mode == Mode::Open || (self.transaction == Transaction::Idle && self.held.len() == 1 && !self.under_way()) {
+        if mode == Mode::Open
+            || (self.transaction == Transaction::Idle && self.held.len() == 1 && !self.under_way())
+        {
             while self.held.len() > 1 {
                 self.held.pop_front();
             }

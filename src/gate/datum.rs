@@ -119,7 +119,8 @@ fn numeric(bytes: &[u8]) -> Option<String> {
     }
     let groups = (0..count).map(|_| fields.i16()).collect::<Result<Vec<_>, _>>().ok()?;
     let group = |power: i16| groups.get(usize::try_from(weight - power).ok()?).copied();
-    let whole: String = (0..=weight.max(0)).rev().map(|power| format!("{:04}", group(power).unwrap_or(0))).collect();
+    let whole: String =
+        (0..=weight.max(0)).rev().map(|power| format!("{:04}", group(power).unwrap_or(0))).collect();
     let whole = whole.trim_start_matches('0');
     let mut text = if sign == 0x4000 { "-".to_owned() } else { String::new() };
     text.push_str(if whole.is_empty() { "0" } else { whole });

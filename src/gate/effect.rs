@@ -24,7 +24,8 @@ pub fn of_sql(sql: &str) -> Effect {
         match words.next() {
             None => true,
             Some(first) => {
-                FUSED.contains(&first.as_str()) && !is_more_than_a_setting(&first, words.next().as_deref(), part)
+                FUSED.contains(&first.as_str())
+                    && !is_more_than_a_setting(&first, words.next().as_deref(), part)
             }
         }
     });
@@ -40,7 +41,8 @@ fn is_more_than_a_setting(first: &str, second: Option<&str>, part: &str) -> bool
 /// connection has seen before, so they must not be steps.
 fn is_introspection(sql: &str) -> bool {
     let text = sql.trim_start().to_ascii_lowercase();
-    let tables = ["from pg_catalog.pg_type", "from pg_catalog.pg_enum", "from pg_catalog.pg_range", "from pg_type"];
+    let tables =
+        ["from pg_catalog.pg_type", "from pg_catalog.pg_enum", "from pg_catalog.pg_range", "from pg_type"];
     text.starts_with("select") && tables.iter().any(|table| text.contains(table))
 }
 
@@ -56,7 +58,9 @@ fn words(part: &str) -> impl Iterator<Item = String> {
             break;
         }
     }
-    rest.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).map(str::to_ascii_uppercase)
+    rest.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_uppercase)
 }
 
 #[cfg(test)]

@@ -156,7 +156,8 @@ impl Recorder {
     fn bind(&self, mut fields: Fields) -> Result<(String, Portal), WireError> {
         let (name, statement) = (fields.text()?, fields.text()?);
         let formats = codes(&mut fields)?;
-        let oids = self.prepared.get(&statement).map(|prepared| prepared.param_oids.as_slice()).unwrap_or_default();
+        let oids =
+            self.prepared.get(&statement).map(|prepared| prepared.param_oids.as_slice()).unwrap_or_default();
         let count = fields.i16()?;
         let mut params = Vec::new();
         for index in 0..count as usize {
@@ -280,8 +281,8 @@ impl Recorder {
     }
 
     fn row(&mut self, frame: &Frame) -> Result<(), WireError> {
-        let (Some(Expected::Execute { statement, columns }) | Some(Expected::Query { statement, columns, .. })) =
-            self.expected.front_mut()
+        let (Some(Expected::Execute { statement, columns })
+        | Some(Expected::Query { statement, columns, .. })) = self.expected.front_mut()
         else {
             return Ok(());
         };
@@ -290,7 +291,8 @@ impl Recorder {
         let mut row = Vec::with_capacity(count);
         for index in 0..count {
             let value = fields.value()?;
-            let (oid, format) = columns.get(index).map_or((0, Format::Text), |column| (column.oid, column.format));
+            let (oid, format) =
+                columns.get(index).map_or((0, Format::Text), |column| (column.oid, column.format));
             row.push(datum::show(oid, format, value));
         }
         statement.rows.push(row);
@@ -321,7 +323,8 @@ impl Recorder {
 
     /// An error ends the group: what was expected after it does not come.
     fn error(&mut self, error: ServerError) {
-        let sql_of = |name: &str| self.prepared.get(name).map(|prepared| prepared.sql.clone()).unwrap_or_default();
+        let sql_of =
+            |name: &str| self.prepared.get(name).map(|prepared| prepared.sql.clone()).unwrap_or_default();
         let statement = match self.expected.pop_front() {
             Some(Expected::Execute { statement, .. }) => statement,
             Some(Expected::Query { sql, statement, .. }) => Statement { sql, ..statement },
@@ -404,7 +407,8 @@ impl Report {
 pub fn without_ids(message: &str) -> String {
     let mut words: Vec<String> = message.split(' ').map(str::to_owned).collect();
     for index in 1..words.len() {
-        let named = matches!(words[index - 1].to_ascii_lowercase().as_str(), "process" | "transaction" | "pid");
+        let named =
+            matches!(words[index - 1].to_ascii_lowercase().as_str(), "process" | "transaction" | "pid");
         if named && words[index].starts_with(|c: char| c.is_ascii_digit()) {
             let rest = words[index].trim_start_matches(|c: char| c.is_ascii_digit()).to_owned();
             words[index] = format!("…{rest}");
@@ -453,8 +457,12 @@ mod tests {
     #[test]
     fn a_parse_alone_is_fused_and_an_execute_is_judged_by_its_text() {
         let mut recorder = Recorder::default();
-        let parse = wire::frame(b'P', &[text(&["s", "UPDATE t SET v = $1"]), vec![0, 1, 0, 0, 0, 23]].concat());
-        let bind = wire::frame(b'B', &[text(&["", "s"]), vec![0, 1, 0, 1, 0, 1, 0, 0, 0, 4, 0, 0, 0, 9, 0, 0]].concat());
+        let parse =
+            wire::frame(b'P', &[text(&["s", "UPDATE t SET v = $1"]), vec![0, 1, 0, 0, 0, 23]].concat());
+        let bind = wire::frame(
+            b'B',
+            &[text(&["", "s"]), vec![0, 1, 0, 1, 0, 1, 0, 0, 0, 4, 0, 0, 0, 9, 0, 0]].concat(),
+        );
         let execute = wire::frame(b'E', &[text(&[""]), vec![0; 4]].concat());
         let group = frames(&[parse, bind, execute].concat());
         for frame in &group {
@@ -465,7 +473,8 @@ mod tests {
         for frame in &group {
             recorder.sent(frame).unwrap();
         }
-        let answer = [wire::frame(b'1', b""), wire::frame(b'2', b""), wire::frame(b'C', b"UPDATE 1\0")].concat();
+        let answer =
+            [wire::frame(b'1', b""), wire::frame(b'2', b""), wire::frame(b'C', b"UPDATE 1\0")].concat();
         for frame in frames(&answer) {
             recorder.received(&frame).unwrap();
         }

@@ -61,9 +61,12 @@ async fn serve(shared: &Rc<Shared>, session: SessionId, client: Stream) -> Resul
     connection.to_server.extend_from_slice(&startup);
     shared.connections.borrow_mut().insert(id, Link { connection, wake: wake.clone() });
     let result = match Stream::connect(&shared.endpoint).await {
-        Ok(server) => Relay { shared, id, client, server, from_client, from_server: BytesMut::new() }.run(&wake).await,
+        Ok(server) => {
+            Relay { shared, id, client, server, from_client, from_server: BytesMut::new() }.run(&wake).await
+        }
         Err(error) => {
-            let mut answer = BytesMut::from(&wire::fatal("08001", &format!("the server does not answer: {error}"))[..]);
+            let mut answer =
+                BytesMut::from(&wire::fatal("08001", &format!("the server does not answer: {error}"))[..]);
             let _ = client.write(&mut answer);
             Err(error.into())
         }
@@ -77,7 +80,11 @@ async fn serve(shared: &Rc<Shared>, session: SessionId, client: Stream) -> Resul
 
 /// Answers what a client asks before its start-up packet. Returns that packet with the gate's settings added, or
 /// nothing when the connection only brought a cancel request.
-async fn start(shared: &Shared, client: &Stream, buffer: &mut BytesMut) -> Result<Option<BytesMut>, RelayError> {
+async fn start(
+    shared: &Shared,
+    client: &Stream,
+    buffer: &mut BytesMut,
+) -> Result<Option<BytesMut>, RelayError> {
     loop {
         while let Some((code, packet)) = wire::take_startup(buffer)? {
             match code {
@@ -204,7 +211,9 @@ impl Relay<'_> {
         let taken = self.take_client_frames();
         let broken = match taken {
             Err(error) => Some(format!("the client does not speak PostgreSQL's protocol: {error}")),
-            Ok(()) if end && !self.from_client.is_empty() => Some("the client died in mid-message".to_owned()),
+            Ok(()) if end && !self.from_client.is_empty() => {
+                Some("the client died in mid-message".to_owned())
+            }
             Ok(()) => None,
         };
         if end || broken.is_some() {

@@ -53,6 +53,7 @@
 mod backoff;
 mod breaker;
 mod budget;
+mod class;
 mod policy;
 mod run;
 mod sync;
@@ -60,5 +61,6 @@ mod sync;
 pub use backoff::{Jitter, delay, envelope};
 pub use breaker::{Breaker, Change, Pass, Phase, Refused};
 pub use budget::{Budget, Token};
-pub use policy::{Classify, Decision, ErrorClass, GiveUp, OnUnique, Policy};
+pub use class::{Classify, ErrorClass};
+pub use policy::{Decision, GiveUp, OnUnique, Policy};
 pub use run::{Clock, GaveUp, Retry};

@@ -9,9 +9,10 @@ use std::time::Duration;
 use tracing::Instrument;
 
 use super::backoff::Jitter;
-use super::breaker::{Breaker, Change, Pass};
+use super::breaker::{Breaker, Change, Pass, Refused};
 use super::budget::{Budget, Token};
-use super::policy::{Classify, Decision, ErrorClass, GiveUp, Policy};
+use super::class::{Classify, ErrorClass};
+use super::policy::{Decision, GiveUp, Policy};
 
 /// A clock that can be slept on; the code under test is given one, so under the gate no one waits for real time.
 pub trait Clock {
@@ -101,9 +102,11 @@ impl<'a, C: Clock> Retry<'a, C> {
     }
 
     /// Asks the breaker, if there is one, for the attempt with this number.
-    fn admit(&self, number: u32) -> Result<Option<Pass<'a>>, super::breaker::Refused> {
+    fn admit(&self, number: u32) -> Result<Option<Pass<'a>>, Refused> {
         let Some(breaker) = self.breaker else { return Ok(None) };
-        let pass = breaker.admit(self.clock.now())?;
+        let pass = breaker.admit(self.clock.now()).inspect_err(|Refused { phase }| {
+            tracing::info!(attempt = number, %phase, "refused by the circuit breaker");
+        })?;
         if let Some(Change { from, to }) = pass.change() {
             tracing::info!(attempt = number, %from, %to, "circuit breaker");
         }
@@ -132,7 +135,8 @@ impl<'a, C: Clock> Retry<'a, C> {
             None => None,
         };
         if let Some(Change { from, to }) = change {
-            tracing::info!(attempt = number, %class, %from, %to, "circuit breaker");
+            let sqlstate = class.sqlstate();
+            tracing::info!(attempt = number, %class, sqlstate, %from, %to, "circuit breaker");
         }
     }
 
@@ -144,8 +148,9 @@ impl<'a, C: Clock> Retry<'a, C> {
         started: Duration,
     ) -> Result<Option<Token<'a>>, GiveUp> {
         let elapsed = self.clock.now().saturating_sub(started);
+        let sqlstate = class.sqlstate();
         let stop = |why: GiveUp| {
-            tracing::info!(attempt = number, %class, %why, "no retry");
+            tracing::info!(attempt = number, %class, sqlstate, %why, "no retry");
             why
         };
         let wait = match self.policy.decide(number, class, elapsed, self.jitter.share(number)) {
@@ -157,7 +162,8 @@ impl<'a, C: Clock> Retry<'a, C> {
             Some(token) => token,
             None => None,
         };
-        tracing::debug!(attempt = number, %class, wait_us = wait.as_micros() as u64, "wait before the retry");
+        let wait_us = wait.as_micros() as u64;
+        tracing::debug!(attempt = number, %class, sqlstate, wait_us, "wait before the retry");
         if !wait.is_zero() {
             self.clock.sleep(wait).await;
         }
@@ -165,7 +171,7 @@ impl<'a, C: Clock> Retry<'a, C> {
         if self.clock.now().saturating_sub(started) > self.policy.deadline {
             return Err(stop(GiveUp::DeadlinePassed));
         }
-        tracing::info!(attempt = number + 1, %class, "retry");
+        tracing::info!(attempt = number + 1, %class, sqlstate, "retry");
         Ok(token)
     }
 }
@@ -201,3 +207,6 @@ impl<E: std::error::Error + 'static> std::error::Error for GaveUp<E> {
         self.last.as_ref().map(|last| last as _)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,8 @@ mod clock;
 
 use std::future::Future;
 
-pub use clock::SessionClock;
 pub(crate) use clock::Flow;
+pub use clock::SessionClock;
 
 use proptest::strategy::BoxedStrategy;
 use serde::Serialize;

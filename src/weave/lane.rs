@@ -111,7 +111,11 @@ impl<S: Subject> Lane<S> {
     ///
     /// # Errors
     /// [`LaneError`] when the lane is of no more use. That a case hangs is no error but part of its history.
-    pub async fn run(&mut self, case: &Case<S::Op>, strategy: &mut dyn Strategy) -> Result<Traced, LaneError> {
+    pub async fn run(
+        &mut self,
+        case: &Case<S::Op>,
+        strategy: &mut dyn Strategy,
+    ) -> Result<Traced, LaneError> {
         self.prepare(case.isolation).await?;
         for session in &self.sessions {
             session.clock.reset(Flow::Scheduled);
@@ -134,8 +138,12 @@ impl<S: Subject> Lane<S> {
         let woven = weaver.weave(strategy).await;
         self.gate.set_mode(Mode::Open);
         let woven = woven?;
-        let mut history =
-            History { steps: woven.steps, outcomes: woven.outcomes, ended: woven.ended, ..History::default() };
+        let mut history = History {
+            steps: woven.steps,
+            outcomes: woven.outcomes,
+            ended: woven.ended,
+            ..History::default()
+        };
         if history.ended == Ended::Complete {
             history.state = self.observer.state().await?;
             history.answers = self.observer.answers(&self.queries).await?;
@@ -165,7 +173,10 @@ impl<S: Subject> Lane<S> {
             let alone = tokio::time::timeout(self.options.limits.step, self.alone(*id, op)).await;
             let Ok(outcome) = alone else {
                 self.replace_sessions().await?;
-                return Err(LaneError::SerialHang { op: *id, seconds: self.options.limits.step.as_secs_f32() });
+                return Err(LaneError::SerialHang {
+                    op: *id,
+                    seconds: self.options.limits.step.as_secs_f32(),
+                });
             };
             outcomes.push(outcome);
         }
@@ -241,7 +252,8 @@ impl<S: Subject> Lane<S> {
 
     /// Ends whatever the sessions' backends do, and gives the sessions new pools.
     async fn replace_sessions(&mut self) -> Result<(), LaneError> {
-        let pids: Vec<i32> = self.gate.pids().into_iter().map(|(pid, _)| pid).filter(|pid| *pid != 0).collect();
+        let pids: Vec<i32> =
+            self.gate.pids().into_iter().map(|(pid, _)| pid).filter(|pid| *pid != 0).collect();
         self.observer.terminate(&pids).await?;
         for session in &self.sessions {
             // Closing waits for connections that an operation still holds, and may hold for ever.
@@ -299,12 +311,25 @@ fn set_level(isolation: Isolation) -> String {
 
 /// Whether a statement can leave something in its connection that outlives the case.
 fn leaves_traces(sql: &str) -> bool {
-    const CLEAN: &[&str] =
-        &["SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "END"];
+    const CLEAN: &[&str] = &[
+        "SELECT",
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+        "WITH",
+        "BEGIN",
+        "START",
+        "COMMIT",
+        "ROLLBACK",
+        "SAVEPOINT",
+        "RELEASE",
+        "END",
+    ];
     let sql = sql.to_ascii_uppercase();
     let first = sql.split(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty()).unwrap_or_default();
     let session_lock = sql.contains("ADVISORY_") && !sql.contains("ADVISORY_XACT");
-    !first.is_empty() && (!CLEAN.contains(&first) || session_lock || sql.contains("SET_CONFIG") || sql.contains(';'))
+    !first.is_empty()
+        && (!CLEAN.contains(&first) || session_lock || sql.contains("SET_CONFIG") || sql.contains(';'))
 }
 
 /// Settings of the sessions under test: the level, what makes waits events, and what keeps plans and timing from

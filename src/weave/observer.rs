@@ -26,7 +26,8 @@ pub struct Observer {
 }
 
 /// Waits for a lock that should be free are a mistake, and must not become a hang.
-const SETTINGS: &str = "SET lock_timeout = '10s'; SET statement_timeout = '60s'; SET client_min_messages = warning;
+const SETTINGS: &str =
+    "SET lock_timeout = '10s'; SET statement_timeout = '60s'; SET client_min_messages = warning;
     SET default_transaction_isolation = 'read committed'; SET search_path = public;";
 
 /// Without triggers and foreign keys in between, putting rows back is quick and has no effects of its own.
@@ -37,7 +38,11 @@ impl Observer {
     ///
     /// # Errors
     /// Whatever the server says, such as an error in the schema.
-    pub async fn open(options: &PgConnectOptions, schema: &str, superuser: Rights) -> Result<Self, sqlx::Error> {
+    pub async fn open(
+        options: &PgConnectOptions,
+        schema: &str,
+        superuser: Rights,
+    ) -> Result<Self, sqlx::Error> {
         let mut connection = options.connect().await?;
         sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
         sqlx::raw_sql(AssertSqlSafe(schema)).execute(&mut connection).await?;

@@ -137,7 +137,10 @@ impl<'a, S: Subject> Weaver<'a, S> {
                 return self.end();
             }
             if self.steps.len() == self.limits.steps_max {
-                return Err(Stop::Hung(format!("the case took {} steps and had not ended", self.limits.steps_max)));
+                return Err(Stop::Hung(format!(
+                    "the case took {} steps and had not ended",
+                    self.limits.steps_max
+                )));
             }
             let chosen = strategy.choose(&runnable, last);
             last = Some(chosen);
@@ -152,7 +155,9 @@ impl<'a, S: Subject> Weaver<'a, S> {
     fn end(&self) -> Result<(), Stop> {
         match self.blocked.first() {
             None => Ok(()),
-            Some(session) => Err(Stop::Hung(format!("session {session} waits for a lock that no one will release"))),
+            Some(session) => {
+                Err(Stop::Hung(format!("session {session} waits for a lock that no one will release")))
+            }
         }
     }
 
@@ -294,7 +299,10 @@ impl<'a, S: Subject> Weaver<'a, S> {
             // Without an answer the graph still names who waits.
             let waits = self.observer.blockers(&pids).await.unwrap_or_default();
             let by = waits.iter().flat_map(|wait| &wait.by);
-            let by = owners.iter().filter(|(pid, _)| by.clone().any(|other| other == pid)).map(|(_, owner)| *owner);
+            let by = owners
+                .iter()
+                .filter(|(pid, _)| by.clone().any(|other| other == pid))
+                .map(|(_, owner)| *owner);
             let mut for_sessions: Vec<_> = by.collect();
             for_sessions.sort();
             for_sessions.dedup();

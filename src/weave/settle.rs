@@ -89,7 +89,8 @@ impl<S: Subject> Weaver<'_, S> {
     /// Asks about those that wait while no one runs. Returns whether one can go on and has been let go.
     async fn let_go(&mut self) -> Result<bool, LaneError> {
         let stable = self.stable(&[]).await?;
-        let mut free: Vec<_> = self.blocked.iter().filter(|session| !stable.contains_key(session)).copied().collect();
+        let mut free: Vec<_> =
+            self.blocked.iter().filter(|session| !stable.contains_key(session)).copied().collect();
         // Without reins all that are free run already; with them, only the one that has waited longest shall.
         free.sort_by_key(|session| self.slots[session.index()].open_step);
         if self.reins == Reins::Held {
@@ -103,7 +104,10 @@ impl<S: Subject> Weaver<'_, S> {
     }
 
     /// Those of `running` and of the blocked sessions that are stably blocked now, with those that hold them up.
-    async fn stable(&mut self, running: &[SessionId]) -> Result<BTreeMap<SessionId, Vec<SessionId>>, LaneError> {
+    async fn stable(
+        &mut self,
+        running: &[SessionId],
+    ) -> Result<BTreeMap<SessionId, Vec<SessionId>>, LaneError> {
         let owners = self.gate.pids();
         let waiting: Vec<_> = running.iter().chain(&self.blocked).copied().collect();
         let pids: Vec<i32> = waiting.iter().flat_map(|session| self.gate.waiting_pids(*session)).collect();
@@ -145,9 +149,13 @@ impl<S: Subject> Weaver<'_, S> {
         if view.under_way {
             format!("session {session} had no answer from the server within {seconds} s")
         } else if view.in_transaction && self.slots[session.index()].has_returned() {
-            format!("an operation of session {session} returned with its transaction open, and left it open for {seconds} s")
+            format!(
+                "an operation of session {session} returned with its transaction open, and left it open for {seconds} s"
+            )
         } else {
-            format!("the code of session {session} sent nothing, slept on no clock it was given and did not return for {seconds} s")
+            format!(
+                "the code of session {session} sent nothing, slept on no clock it was given and did not return for {seconds} s"
+            )
         }
     }
 }
