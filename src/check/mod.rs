@@ -3,6 +3,8 @@
 //! A claim is a property in words and the function that judges it. Nothing here talks to a database, so a stored
 //! history can be judged again, and nothing here decides what is run.
 
+pub mod acknowledged;
+pub mod contention;
 pub mod declared_errors;
 pub mod same;
 pub mod serial;

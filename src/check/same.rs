@@ -188,6 +188,9 @@ enum Direction {
     From,
 }
 
+/// A table's name, and for each column its name and shade.
+type FirstColour<'a> = (&'a str, Vec<(&'a str, Shade<'a>)>);
+
 /// A value of a row's first colour.
 #[derive(PartialEq, Eq, Hash)]
 enum Shade<'a> {
@@ -255,7 +258,7 @@ impl<'a> Graph<'a> {
     }
 
     fn first_colours(&self) -> Vec<usize> {
-        let mut palette: HashMap<(&str, Vec<(&str, Shade)>), usize> = HashMap::new();
+        let mut palette: HashMap<FirstColour, usize> = HashMap::new();
         let shades = (0..self.rows.len()).map(|vertex| {
             let row = &self.rows[vertex];
             let columns = row.table.columns.iter().zip(row.values);

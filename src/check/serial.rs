@@ -16,6 +16,9 @@ pub const NAME: &str = "some serial order explains the run";
 /// The most orders that are executed for one run. With more than that untried the answer is "could not tell".
 pub const ORDERS_MAX: usize = 1_000;
 
+/// The most operations of unknown outcome: each doubles the orders there are.
+pub const UNCERTAIN_MAX: usize = 8;
+
 /// What came of executing an order, or a beginning of it, from the initial state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SerialRun {
@@ -147,17 +150,12 @@ impl<'a> SerialSearch<'a> {
             Agreement::Whole => self.verdict = Some(Judgement::Holds),
             Agreement::ProvesNothing => {
                 self.proves_nothing += 1;
-                self.refuted.insert(order);
+                self.exhausted.insert(order);
             }
             Agreement::None(attempt) => {
-                let beginning = match attempt.mismatch {
-                    Mismatch::Result { .. } => attempt.agreed + 1,
-                    Mismatch::Tables(_) | Mismatch::Names => order.len(),
-                };
-                // An order that ends here is refuted by its tables; it is no beginning of another with as many
-                // operations, but of one with more it may be.
+                // A result refutes all orders that begin alike; tables refute just the one that ends with them.
                 match attempt.mismatch {
-                    Mismatch::Result { .. } => self.refuted.insert(order[..beginning].to_vec()),
+                    Mismatch::Result { .. } => self.refuted.insert(order[..=attempt.agreed].to_vec()),
                     Mismatch::Tables(_) | Mismatch::Names => self.exhausted.insert(order),
                 };
                 if self.closest.as_ref().is_none_or(|closest| attempt.is_closer(closest)) {
@@ -264,11 +262,10 @@ impl<'a> SerialSearch<'a> {
 }
 
 impl Attempt {
+    /// Whether more results agree than those of `other`, or as many and fewer rows differ.
     fn is_closer(&self, other: &Self) -> bool {
-        (self.agreed, self.order.len())
-            .cmp(&(other.agreed, other.order.len()))
-            .then_with(|| other.rows().cmp(&self.rows()))
-            == std::cmp::Ordering::Greater
+        let rank = |attempt: &Self| (attempt.agreed, attempt.order.len(), std::cmp::Reverse(attempt.rows()));
+        rank(self) > rank(other)
     }
 
     fn rows(&self) -> usize {
@@ -332,6 +329,11 @@ fn cannot_be_searched(history: &History) -> Option<Judgement> {
         Ended::Complete => {}
         Ended::Hung { why, .. } => return Some(Judgement::Unknown(format!("the run hung: {why}"))),
         Ended::Broken { why } => return Some(Judgement::Unknown(format!("the run broke off: {why}"))),
+    }
+    let unknown = |outcome: &Outcome| matches!(outcome, Outcome::Failed(failure) if outcome_unknown(failure));
+    let uncertain = history.operations().filter(|(_, outcome)| unknown(outcome)).count();
+    if uncertain > UNCERTAIN_MAX {
+        return Some(Judgement::Unknown(format!("the outcome of {uncertain} operations is unknown")));
     }
     let mut unfinished = history.operations().filter(|(_, outcome)| **outcome == Outcome::Unfinished);
     unfinished.next().map(|(op, _)| Judgement::Unknown(format!("{op} had not ended when the run did")))
@@ -402,3 +404,6 @@ fn in_short(outcome: &Outcome) -> String {
         Outcome::Unfinished => "did not end".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,7 @@ fn is_table(table: &str, word: &str) -> bool {
 }
 
 /// Identifiers, keywords and numbers of a statement, in small letters.
-fn words(sql: &str) -> impl Iterator<Item = String> {
+pub(super) fn words(sql: &str) -> impl Iterator<Item = String> {
     sql.split(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == '$'))
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)

@@ -77,6 +77,7 @@ fn statement(text: &str) -> Statement {
 
 fn after(before: Transaction, statement: &Statement) -> Transaction {
     match (before, statement.tag.as_deref()) {
+        (_, None) if statement.sql == "COMMIT" => Transaction::Idle,
         (Transaction::Open, None) => Transaction::Failed,
         (before, None) => before,
         (_, Some("BEGIN")) => Transaction::Open,
