@@ -1,6 +1,7 @@
 //! pgweave
 pub mod case;
 pub mod check;
+pub mod explore;
 pub mod history;
 pub mod isolation;
 pub mod schedule;
