@@ -5,5 +5,6 @@ pub mod explore;
 pub mod history;
 pub mod isolation;
 pub mod schedule;
+pub mod shrink;
 #[cfg(not(loom))]
 pub mod subject;

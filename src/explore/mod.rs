@@ -80,4 +80,4 @@ fn undisturbed(runnable: &[SessionId], last: Option<SessionId>) -> SessionId {
 }
 
 #[cfg(test)]
-mod toy;
+pub(crate) mod toy;
