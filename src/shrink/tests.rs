@@ -128,7 +128,8 @@ fn a_deadlock_shrinks_to_two_locks_each_way() {
             (_, false) => Tried::Passes,
         }
     });
-    expect_test::expect![[r#"[["([.])"], ["[.(.)]"]] A B B B A"#]].assert_eq(&format!("{:?} {}", smallest.sessions, smallest.schedule));
+    expect_test::expect![[r#"[["([.])"], ["[.(.)]"]] A B B B A"#]]
+        .assert_eq(&format!("{:?} {}", smallest.sessions, smallest.schedule));
     assert!(runs <= 60, "{runs} cases were run");
 }
 
