@@ -210,7 +210,7 @@ proptest! {
         while more {
             let current = tree.current();
             let steps = run(&current);
-            more = if steps.len() % 3 == 0 {
+            more = if steps.len().is_multiple_of(3) {
                 tree.complicate()
             } else {
                 tree.accept(&steps);
