@@ -1,4 +1,5 @@
 //! pgweave
+
 pub mod case;
 pub mod check;
 pub mod explore;
@@ -8,6 +9,7 @@ pub mod history;
 pub mod isolation;
 pub mod retry;
 pub mod schedule;
+pub mod shrink;
 #[cfg(not(loom))]
 pub mod subject;
 #[cfg(not(loom))]

@@ -3,6 +3,16 @@
 //! A claim is a property in words and the function that judges it. Nothing here talks to a database, so a stored
 //! history can be judged again, and nothing here decides what is run.
 
+pub mod acknowledged;
+pub mod contention;
+pub mod declared_errors;
+pub mod same;
+pub mod serial;
+mod sql;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod within_attempts;
+
 use std::borrow::Cow;
 use std::fmt;
 

@@ -1,18 +1,83 @@
-//! Who goes next: strategies behind one small trait, one strategy a file.
+//! Who goes next, and what is run: one strategy, one file.
+//!
+//! A strategy is asked before every step, also where only one session can go, and answers with a session. It knows
+//! nothing of statements, and it never judges. Which programs are run at all is here too, as proptest strategies.
+//!
+//! Nothing here reads a clock or a source of randomness: a seed comes in as a value.
 
-use crate::schedule::SessionId;
+pub mod by_preemptions;
+pub mod follow;
+pub mod program;
+pub mod random_walk;
+pub mod seed;
 
-/// Chooses who goes next.
+pub use by_preemptions::ByPreemptions;
+pub use follow::{Afterwards, Follow};
+pub use random_walk::RandomWalk;
+pub use seed::{Seed, Shard};
+
+use crate::schedule::{Schedule, SessionId};
+
+/// Decides, step by step, which session goes.
 pub trait Strategy {
-    /// One of `runnable`, which is sorted and never empty. `last` is the session that went before.
+    /// The session that goes now, one of `runnable`, which is sorted and never empty. `last` went before it.
     fn choose(&mut self, runnable: &[SessionId], last: Option<SessionId>) -> SessionId;
 }
 
-/// One choice that was made in a run.
+/// A choice that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// The sessions that could have gone, in order.
+    /// The sessions that could go, sorted.
     pub runnable: Vec<SessionId>,
     /// The one that went.
     pub chosen: SessionId,
 }
+
+/// Passes the choices of another strategy on, and remembers them.
+#[derive(Debug)]
+pub struct Recorded<S> {
+    strategy: S,
+    trace: Vec<Choice>,
+}
+
+impl<S: Strategy> Recorded<S> {
+    /// Remembers what `strategy` chooses.
+    pub fn new(strategy: S) -> Self {
+        Self { strategy, trace: Vec::new() }
+    }
+
+    /// The choices so far, in their order.
+    pub fn trace(&self) -> &[Choice] {
+        &self.trace
+    }
+}
+
+impl<S: Strategy> Strategy for Recorded<S> {
+    fn choose(&mut self, runnable: &[SessionId], last: Option<SessionId>) -> SessionId {
+        let chosen = self.strategy.choose(runnable, last);
+        self.trace.push(Choice { runnable: runnable.to_vec(), chosen });
+        chosen
+    }
+}
+
+/// How often a session was left that could have gone on.
+pub fn preemptions(trace: &[Choice]) -> usize {
+    let left = |pair: &&[Choice]| {
+        let last = pair[0].chosen;
+        pair[1].chosen != last && pair[1].runnable.contains(&last)
+    };
+    trace.windows(2).filter(left).count()
+}
+
+/// The schedule that a trace followed.
+pub fn schedule(trace: &[Choice]) -> Schedule {
+    trace.iter().map(|choice| choice.chosen).collect()
+}
+
+/// The session that goes on where nobody is preempted: the last one, or else the first that can.
+fn undisturbed(runnable: &[SessionId], last: Option<SessionId>) -> SessionId {
+    last.filter(|last| runnable.contains(last)).unwrap_or(runnable[0])
+}
+
+#[cfg(test)]
+pub(crate) mod toy;

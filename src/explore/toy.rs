@@ -1,0 +1,67 @@
+//! Simulated sessions with locks, for the tests of the strategies and of shrinking. Never part of a build that is not a
+//! test.
+
+use super::{Choice, Recorded, Strategy};
+use crate::schedule::SessionId;
+
+/// Programs of a few steps each: `.` is a step without effect, `(` takes the first lock and `)` gives it back, `[` and
+/// `]` do the same with the second. A session that takes a held lock waits, and holds it as soon as it is given back.
+#[derive(Clone, Debug)]
+pub(crate) struct Toy {
+    programs: Vec<Vec<char>>,
+    positions: Vec<usize>,
+    holders: [Option<usize>; 2],
+    waiting: [Vec<usize>; 2],
+}
+
+impl Toy {
+    /// Programs separated by ` / `.
+    pub(crate) fn parse(text: &str) -> Self {
+        let programs: Vec<Vec<char>> = text.split(" / ").map(|program| program.chars().collect()).collect();
+        let positions = vec![0; programs.len()];
+        Self { programs, positions, holders: [None; 2], waiting: Default::default() }
+    }
+
+    pub(crate) fn runnable(&self) -> Vec<SessionId> {
+        let can_go = |session: &usize| {
+            self.positions[*session] < self.programs[*session].len()
+                && !self.waiting.iter().any(|waiting| waiting.contains(session))
+        };
+        (0..self.programs.len()).filter(can_go).map(SessionId::new).collect()
+    }
+
+    /// Whether sessions wait for each other for ever.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.runnable().is_empty() && self.waiting.iter().any(|waiting| !waiting.is_empty())
+    }
+
+    pub(crate) fn step(&mut self, session: SessionId) {
+        let session = session.index();
+        let step = self.programs[session][self.positions[session]];
+        self.positions[session] += 1;
+        let lock = usize::from(matches!(step, '[' | ']'));
+        match step {
+            '(' | '[' if self.holders[lock].is_some() => self.waiting[lock].push(session),
+            '(' | '[' => self.holders[lock] = Some(session),
+            ')' | ']' => {
+                self.holders[lock] = (!self.waiting[lock].is_empty()).then(|| self.waiting[lock].remove(0));
+            }
+            _ => {}
+        }
+    }
+
+    /// Runs until no session can go.
+    pub(crate) fn run(mut self, strategy: impl Strategy) -> Vec<Choice> {
+        let mut strategy = Recorded::new(strategy);
+        let mut last = None;
+        loop {
+            let runnable = self.runnable();
+            if runnable.is_empty() {
+                return strategy.trace().to_vec();
+            }
+            let session = strategy.choose(&runnable, last);
+            self.step(session);
+            last = Some(session);
+        }
+    }
+}
