@@ -6,8 +6,11 @@ pub mod explore;
 pub mod gate;
 pub mod history;
 pub mod isolation;
+pub mod replay;
+pub mod report;
 pub mod retry;
 pub mod schedule;
+mod sql_text;
 #[cfg(not(loom))]
 pub mod subject;
 #[cfg(not(loom))]
