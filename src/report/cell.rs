@@ -81,8 +81,10 @@ pub struct Cell {
     pub isolation: Isolation,
     /// What was found.
     pub verdict: Verdict,
-    /// The claim that is violated, when one is; for an unknown verdict, the reason in words.
+    /// The claim that is violated, when one is.
     pub claim: Option<String>,
+    /// Why the run does not tell, when the verdict is unknown.
+    pub reason: Option<String>,
     /// What was expected, where something was.
     pub expected: Option<Expected>,
     /// Cases that were run.
@@ -105,9 +107,19 @@ pub enum Match {
 }
 
 impl Cell {
-    /// How it compares with what was expected. A cell of which nothing is expected should hold.
+    /// What is expected of it. A cell of which nothing was said should hold.
+    pub fn expected(&self) -> Expected {
+        self.expected.unwrap_or(Expected::Holds)
+    }
+
+    /// The claim, when the verdict is that one is violated.
+    pub fn violated_claim(&self) -> Option<&str> {
+        self.claim.as_deref().filter(|_| self.verdict == Verdict::Violated)
+    }
+
+    /// How it compares with what was expected.
     pub fn compare(&self) -> Match {
-        match (self.verdict, self.expected.unwrap_or(Expected::Holds)) {
+        match (self.verdict, self.expected()) {
             (Verdict::Unknown, _) => Match::Untold,
             (Verdict::Holds, Expected::Holds) | (Verdict::Violated, Expected::Violated) => Match::AsExpected,
             (Verdict::Holds, Expected::Violated) => Match::Missed,
@@ -167,6 +179,7 @@ mod tests {
             isolation: Isolation::Serializable,
             verdict,
             claim: None,
+            reason: None,
             expected,
             cases: 1,
             contention: Contention::default(),

@@ -2,9 +2,12 @@
 
 use serde_json::json;
 
+use super::{Cell, Contention, Expected, Verdict};
+
 use crate::history::{
     Action, Datum, Ended, Failure, History, OpId, Outcome, ServerError, Statement, Step, Transaction, Wait,
 };
+use crate::isolation::Isolation;
 use crate::schedule::SessionId;
 
 /// One statement a step, all of them in the first operation of their session.
@@ -199,4 +202,39 @@ pub(crate) fn four_sessions() -> History {
         vec![Outcome::Unfinished],
     ];
     run.history
+}
+
+fn cell(variant: &str, isolation: Isolation, verdict: Verdict, expected: Expected, cases: u64) -> Cell {
+    let contention = Contention { cases: cases * 2 / 3, waits: cases, conflicts: 2, deadlocks: 1 };
+    Cell {
+        variant: variant.into(),
+        isolation,
+        verdict,
+        claim: None,
+        reason: None,
+        expected: Some(expected),
+        cases,
+        contention,
+    }
+}
+
+/// Cells of every kind: as expected, missed, unexpected, unknown. One variant was not run at every level.
+pub(crate) fn cells() -> Vec<Cell> {
+    use Isolation::{ReadCommitted, RepeatableRead, Serializable};
+    let violated = |cell: Cell, claim: &str| Cell { claim: Some(claim.into()), ..cell };
+    let (yes, no, untold) = (Verdict::Holds, Verdict::Violated, Verdict::Unknown);
+    let naive = |level, verdict, cases| cell("register/naive", level, verdict, Expected::Violated, cases);
+    let lock = |level, verdict, cases| cell("register/lock-parent", level, verdict, Expected::Holds, cases);
+    let mut still = cell("promote/serializable-retry", Serializable, untold, Expected::Holds, 200);
+    still.reason = Some("no case met contention".into());
+    still.contention = Contention::default();
+    vec![
+        violated(naive(ReadCommitted, no, 12), "no duplicate versions"),
+        violated(naive(RepeatableRead, no, 3), "no duplicate versions"),
+        naive(Serializable, yes, 200),
+        lock(ReadCommitted, yes, 16_800),
+        violated(lock(RepeatableRead, no, 1), "serial equivalence: some serial order explains the results"),
+        lock(Serializable, yes, 200),
+        still,
+    ]
 }

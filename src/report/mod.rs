@@ -5,8 +5,12 @@
 //! where it belongs (the result to stdout, the talk to stderr).
 
 mod cell;
+pub mod github;
+pub mod json;
 pub mod listing;
 mod paint;
+pub mod progress;
+pub mod table;
 mod text;
 
 #[cfg(test)]
@@ -15,6 +19,7 @@ pub(crate) mod fixtures;
 pub use cell::{Cell, Contention, Expected, Match, Total, Verdict};
 pub use listing::{Finding, Saved, listing};
 pub use paint::Paint;
+pub use table::{one_cell, table};
 pub use text::{words, words_of_sessions};
 
 /// How wide a report may be, in columns of a terminal, and whether it may use colour.
