@@ -1,5 +1,7 @@
 //! pgweave
 
+mod sql_text;
+
 pub mod case;
 pub mod check;
 pub mod explore;
@@ -7,6 +9,8 @@ pub mod explore;
 pub mod gate;
 pub mod history;
 pub mod isolation;
+pub mod replay;
+pub mod report;
 pub mod retry;
 pub mod schedule;
 pub mod shrink;
