@@ -5,4 +5,6 @@ pub mod history;
 pub mod isolation;
 pub mod schedule;
 #[cfg(not(loom))]
+pub mod server;
+#[cfg(not(loom))]
 pub mod subject;
