@@ -15,6 +15,8 @@ pub mod retry;
 pub mod schedule;
 pub mod shrink;
 #[cfg(not(loom))]
+pub mod server;
+#[cfg(not(loom))]
 pub mod subject;
 #[cfg(not(loom))]
 pub mod weave;
