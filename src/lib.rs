@@ -3,6 +3,7 @@ pub mod case;
 pub mod check;
 pub mod history;
 pub mod isolation;
+pub mod retry;
 pub mod schedule;
 #[cfg(not(loom))]
 pub mod subject;

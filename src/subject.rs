@@ -15,6 +15,7 @@ use sqlx::PgPool;
 use crate::check::Claim;
 use crate::history::Failure;
 use crate::isolation::Isolation;
+use crate::retry::Clock;
 use crate::schedule::SessionId;
 
 /// The code under test: what may be called, what must hold.
@@ -125,4 +126,14 @@ impl SessionClock {
 
     /// Sleeps until the schedule chooses this session.
     pub async fn sleep(&self, _: Duration) {}
+}
+
+impl Clock for SessionClock {
+    fn now(&self) -> Duration {
+        SessionClock::now(self)
+    }
+
+    fn sleep(&self, how_long: Duration) -> impl Future<Output = ()> {
+        SessionClock::sleep(self, how_long)
+    }
 }
