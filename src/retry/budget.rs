@@ -54,7 +54,8 @@ impl Budget {
             let available = balance.available.checked_sub(self.parts_per_token)?;
             Some(Balance { available, ..balance })
         });
-        taken.then_some(Token { budget: self })
+        // Not `then_some`, which would make a token in any case, and give back one that was never taken.
+        taken.then(|| Token { budget: self })
     }
 
     /// Tells of a success, which earns back a part of a token that was spent.

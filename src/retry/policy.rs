@@ -78,6 +78,16 @@ impl ErrorClass {
         }
     }
 
+    /// The SQLSTATE that it stands for; none where there are many, or where the server has told none.
+    pub fn sqlstate(self) -> Option<&'static str> {
+        match self {
+            Self::Serialization => Some("40001"),
+            Self::Deadlock => Some("40P01"),
+            Self::UniqueViolation => Some("23505"),
+            _ => None,
+        }
+    }
+
     /// Whether it tells of a server that cannot be reached, which is what a circuit breaker counts. A server that
     /// answers with an error is in good health.
     pub fn is_outage(self) -> bool {

@@ -132,7 +132,7 @@ impl<'a, C: Clock> Retry<'a, C> {
             None => None,
         };
         if let Some(Change { from, to }) = change {
-            tracing::info!(attempt = number, %class, %from, %to, "circuit breaker");
+            tracing::info!(attempt = number, %class, sqlstate = class.sqlstate(), %from, %to, "circuit breaker");
         }
     }
 
@@ -145,7 +145,7 @@ impl<'a, C: Clock> Retry<'a, C> {
     ) -> Result<Option<Token<'a>>, GiveUp> {
         let elapsed = self.clock.now().saturating_sub(started);
         let stop = |why: GiveUp| {
-            tracing::info!(attempt = number, %class, %why, "no retry");
+            tracing::info!(attempt = number, %class, sqlstate = class.sqlstate(), %why, "no retry");
             why
         };
         let wait = match self.policy.decide(number, class, elapsed, self.jitter.share(number)) {
@@ -157,7 +157,7 @@ impl<'a, C: Clock> Retry<'a, C> {
             Some(token) => token,
             None => None,
         };
-        tracing::debug!(attempt = number, %class, wait_us = wait.as_micros() as u64, "wait before the retry");
+        tracing::debug!(attempt = number, %class, sqlstate = class.sqlstate(), wait_us = wait.as_micros() as u64, "wait before the retry");
         if !wait.is_zero() {
             self.clock.sleep(wait).await;
         }
@@ -165,7 +165,7 @@ impl<'a, C: Clock> Retry<'a, C> {
         if self.clock.now().saturating_sub(started) > self.policy.deadline {
             return Err(stop(GiveUp::DeadlinePassed));
         }
-        tracing::info!(attempt = number + 1, %class, "retry");
+        tracing::info!(attempt = number + 1, %class, sqlstate = class.sqlstate(), "retry");
         Ok(token)
     }
 }
@@ -201,3 +201,6 @@ impl<E: std::error::Error + 'static> std::error::Error for GaveUp<E> {
         self.last.as_ref().map(|last| last as _)
     }
 }
+
+#[cfg(test)]
+mod tests;
