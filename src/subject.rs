@@ -29,6 +29,11 @@ pub trait Subject: Send + Sync + 'static {
         path.rsplit("::").next().unwrap_or(path)
     }
 
+    /// Which of several ways the subject is run in, where it has them: written to case files beside the name.
+    fn variant(&self) -> Option<&str> {
+        None
+    }
+
     /// SQL that makes the tables and the rows that every case starts from. Run once for each database; each case then
     /// starts from a copy.
     fn schema(&self) -> String;
@@ -135,5 +140,21 @@ impl Clock for SessionClock {
 
     fn sleep(&self, how_long: Duration) -> impl Future<Output = ()> {
         SessionClock::sleep(self, how_long)
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    /// What the server said keeps its SQLSTATE, and a connection that broke is lost. Whether it broke during COMMIT, the
+    /// driver does not say: code that wants [`Failure::OutcomeUnknown`] tells so itself.
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(database) => Self::Database {
+                sqlstate: database.code().map(|code| code.into_owned()).unwrap_or_default(),
+                message: database.message().to_owned(),
+                constraint: database.constraint().map(str::to_owned),
+            },
+            sqlx::Error::Io(error) => Self::Lost(error.to_string()),
+            other => Self::Other(other.to_string()),
+        }
     }
 }
