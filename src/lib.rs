@@ -9,13 +9,15 @@ pub mod explore;
 pub mod gate;
 pub mod history;
 pub mod isolation;
+#[cfg(not(loom))]
+pub mod registry;
 pub mod replay;
 pub mod report;
 pub mod retry;
 pub mod schedule;
-pub mod shrink;
 #[cfg(not(loom))]
 pub mod server;
+pub mod shrink;
 #[cfg(not(loom))]
 pub mod subject;
 #[cfg(not(loom))]
