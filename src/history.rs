@@ -268,9 +268,14 @@ pub enum Ended {
     /// Every session finished.
     #[default]
     Complete,
-    /// No session could go on, or a step outlasted its limit.
+    /// No session could go on: those that had not finished waited for locks that no one would release.
+    Stuck {
+        /// Who waited for whom.
+        waits: Vec<WaitFor>,
+    },
+    /// A step outlasted its limit, so nobody knows whether it would have ended.
     Hung {
-        /// The limit or the reason, in words.
+        /// Which limit, in words.
         why: String,
         /// Who waited for whom at that moment.
         waits: Vec<WaitFor>,

@@ -2,8 +2,13 @@
 
 mod sql_text;
 
+#[cfg(not(loom))]
+pub mod campaign;
 pub mod case;
 pub mod check;
+#[cfg(all(feature = "cli", not(loom)))]
+#[doc(hidden)]
+pub mod cli;
 pub mod explore;
 #[cfg(not(loom))]
 pub mod gate;
@@ -22,3 +27,16 @@ pub mod shrink;
 pub mod subject;
 #[cfg(not(loom))]
 pub mod weave;
+
+/// What a test of one's own needs.
+#[cfg(not(loom))]
+pub mod prelude {
+    pub use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop_oneof};
+    pub use serde_json::{Value, json};
+
+    pub use crate::campaign::Campaign;
+    pub use crate::check::Claim;
+    pub use crate::history::Failure;
+    pub use crate::isolation::Isolation::{self, *};
+    pub use crate::subject::{Session, Subject};
+}

@@ -1,2 +1,5 @@
-//! The command line.
-fn main() {}
+//! The `pgweave` binary: exit codes, and nothing else.
+
+fn main() -> std::process::ExitCode {
+    pgweave::cli::main().into()
+}

@@ -327,6 +327,7 @@ fn steps_that_wrote(tables: &Comparison, history: &History) -> Vec<usize> {
 fn cannot_be_searched(history: &History) -> Option<Judgement> {
     match &history.ended {
         Ended::Complete => {}
+        Ended::Stuck { .. } => return Some(Judgement::Unknown("the run could not go on".to_owned())),
         Ended::Hung { why, .. } => return Some(Judgement::Unknown(format!("the run hung: {why}"))),
         Ended::Broken { why } => return Some(Judgement::Unknown(format!("the run broke off: {why}"))),
     }

@@ -37,7 +37,9 @@ pub struct Listeners<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
     /// `RUST_LOG` does not say what to show.
-    #[error("RUST_LOG=\"{directives}\" cannot be read ({why}): use a level, or pairs such as pgweave=debug,sqlx=warn")]
+    #[error(
+        "RUST_LOG=\"{directives}\" cannot be read ({why}): use a level, or pairs such as pgweave=debug,sqlx=warn"
+    )]
     Directives {
         /// What it says.
         directives: String,

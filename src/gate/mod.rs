@@ -28,10 +28,10 @@ use tokio::task::JoinHandle;
 pub use connection::{LockWait, Mode};
 pub use effect::Effect;
 pub use record::without_ids;
-pub use stream::Endpoint;
 
 use crate::history::{Statement, Transaction};
 use crate::schedule::SessionId;
+use crate::server::Endpoint;
 use connection::Connection;
 use folder::GateFolder;
 

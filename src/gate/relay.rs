@@ -10,11 +10,12 @@ use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
 use super::connection::Connection;
-use super::stream::{Endpoint, Stream};
+use super::stream::Stream;
 use super::wire::{self, WireError};
 use super::{Link, Shared};
 use crate::history::Transaction;
 use crate::schedule::SessionId;
+use crate::server::Endpoint;
 
 /// Codes of the untyped packets that a client may begin with.
 const CANCEL_REQUEST: u32 = 80_877_102;

@@ -1,30 +1,12 @@
 //! A byte stream on a unix socket or on TCP, read and written without waiting: the relay waits for readiness itself.
 
 use std::io;
-use std::path::PathBuf;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
-/// Where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// A unix socket `.s.PGSQL.<port>` in this folder.
-    Unix {
-        /// The folder.
-        folder: PathBuf,
-        /// The number in the socket's name.
-        port: u16,
-    },
-    /// TCP.
-    Tcp {
-        /// Name or address.
-        host: String,
-        /// Port.
-        port: u16,
-    },
-}
+use crate::server::Endpoint;
 
 /// Either kind of stream.
 #[derive(Debug)]

@@ -116,7 +116,8 @@ mod tests {
             promote/read-then-write     UNSOUND UNSOUND UNSOUND sound
             promote/blind               UNSOUND UNSOUND UNSOUND sound
             promote/unordered           UNSOUND UNSOUND UNSOUND UNSOUND
-        "#]].assert_eq(&table);
+        "#]]
+        .assert_eq(&table);
     }
 
     #[test]

@@ -6,13 +6,13 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Value;
 
-use crate::check::Claim;
+use crate::check::{Claim, Run};
 use crate::history::Failure;
 use crate::isolation::Isolation;
 use crate::retry::{OnUnique, Policy};
 use crate::subject::{Session, Subject};
 
-use super::{Op, Registry, Stage, Variant, Version, call, claims, promote};
+use super::{Model, Op, Registry, Stage, Variant, Version, call, claims, promote};
 
 /// More attempts than a case has operations, so that one which keeps losing against the others still succeeds.
 const POLICY: Policy = Policy {
@@ -140,6 +140,14 @@ impl Subject for RegistrySubject {
 
     fn claims(&self) -> Vec<Claim<Op>> {
         claims::all()
+    }
+
+    fn attempts_max(&self) -> Option<u32> {
+        Some(POLICY.attempts_max)
+    }
+
+    fn second_opinion(&self, run: &Run<'_, Op>) -> Option<bool> {
+        Model::explains(run.case, run.history)
     }
 
     /// Callers are told to expect the registry's own answers, a lost connection, and 40001 from a guard that does not

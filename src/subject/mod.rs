@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::check::Claim;
+use crate::check::{Claim, Run};
 use crate::history::Failure;
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
@@ -64,6 +64,23 @@ pub trait Subject: Send + Sync + 'static {
     /// What must hold after every case, beside serial equivalence.
     fn claims(&self) -> Vec<Claim<Self::Op>> {
         Vec::new()
+    }
+
+    /// Whether the operations promise to be serializable at this level: some serial order of them must then explain
+    /// every run. Most code means to be, whatever its level; one that promises less says so here.
+    fn serializable(&self, _isolation: Isolation) -> bool {
+        true
+    }
+
+    /// The most attempts that an operation makes, where the subject promises a limit.
+    fn attempts_max(&self) -> Option<u32> {
+        None
+    }
+
+    /// Whether some serial order explains the run, by a model of the subject's own; none where it has no model or the
+    /// run does not tell. It is held against re-execution on the server: where the two disagree, pgweave is wrong.
+    fn second_opinion(&self, _run: &Run<'_, Self::Op>) -> Option<bool> {
+        None
     }
 
     /// Whether a failure is one that the subject's callers are told to expect. By default serialization failures

@@ -17,10 +17,11 @@ use super::run::{Weaver, in_words};
 use super::{Limits, LockReports};
 use crate::case::Case;
 use crate::explore::{Choice, Strategy};
-use crate::gate::{Endpoint, Gate, Mode, Settings};
+use crate::gate::{Gate, Mode, Settings};
 use crate::history::{Ended, Failure, History, OpId, Outcome, State};
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
+use crate::server::Endpoint;
 use crate::subject::{Flow, Session, Subject};
 
 /// What a lane stands on.

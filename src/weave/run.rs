@@ -24,7 +24,9 @@ use crate::subject::{Session, Subject};
 /// Why a run stops before its end.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The case hangs, for this reason.
+    /// No one can go on.
+    Stuck,
+    /// A limit has passed, this one.
     Hung(String),
     /// The case cannot be carried through, for this reason.
     Broken(String),
@@ -111,6 +113,7 @@ impl<'a, S: Subject> Weaver<'a, S> {
     pub(super) async fn weave(mut self, strategy: &mut dyn Strategy) -> Result<Woven, LaneError> {
         let ended = match self.turns(strategy).await {
             Ok(()) => Ended::Complete,
+            Err(Stop::Stuck) => Ended::Stuck { waits: self.wait_for_graph().await },
             Err(Stop::Hung(why)) => Ended::Hung { why, waits: self.wait_for_graph().await },
             Err(Stop::Broken(why)) => Ended::Broken { why },
             Err(Stop::Lane(error)) => {
@@ -153,12 +156,7 @@ impl<'a, S: Subject> Weaver<'a, S> {
 
     /// No session can go: all have ended, or those that have not wait for locks that no one will give back.
     fn end(&self) -> Result<(), Stop> {
-        match self.blocked.first() {
-            None => Ok(()),
-            Some(session) => {
-                Err(Stop::Hung(format!("session {session} waits for a lock that no one will release")))
-            }
-        }
+        if self.blocked.is_empty() { Ok(()) } else { Err(Stop::Stuck) }
     }
 
     fn runnable(&mut self) -> Vec<SessionId> {

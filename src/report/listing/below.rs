@@ -61,16 +61,24 @@ fn ended(out: &mut String, ended: &Ended, page: Page) {
     match ended {
         Ended::Complete => return,
         Ended::Broken { why } => add(out, page, 0, Style::Red, &format!("✗ broken: {why}")),
+        Ended::Stuck { waits } => {
+            add(out, page, 0, Style::Red, "✗ stuck: no session can go on");
+            wait_for_graph(out, waits, page);
+        }
         Ended::Hung { why, waits } => {
             add(out, page, 0, Style::Red, &format!("✗ hung: {why}"));
-            for WaitFor { session, for_sessions, sql } in waits {
-                let names: Vec<_> = for_sessions.iter().map(SessionId::to_string).collect();
-                let whom = if names.is_empty() { "no session".into() } else { names.join(" and ") };
-                add(out, page, 2, Style::Plain, &format!("{session} waits for {whom}: {}", one_line(sql)));
-            }
+            wait_for_graph(out, waits, page);
         }
     }
     out.push('\n');
+}
+
+fn wait_for_graph(out: &mut String, waits: &[WaitFor], page: Page) {
+    for WaitFor { session, for_sessions, sql } in waits {
+        let names: Vec<_> = for_sessions.iter().map(SessionId::to_string).collect();
+        let whom = if names.is_empty() { "no session".into() } else { names.join(" and ") };
+        add(out, page, 2, Style::Plain, &format!("{session} waits for {whom}: {}", one_line(sql)));
+    }
 }
 
 fn size(out: &mut String, finding: &Finding<'_>, page: Page) {

@@ -1,0 +1,403 @@
+//! Campaigns: many cases of one subject at one level, explored, run, judged, shrunk, reported.
+//!
+//! ```no_run
+//! # use pgweave::prelude::*;
+//! # #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)] struct Op;
+//! # struct MyApp;
+//! # impl Subject for MyApp {
+//! #     type Op = Op;
+//! #     fn schema(&self) -> String { String::new() }
+//! #     fn operations(&self) -> BoxedStrategy<Op> { Just(Op).boxed() }
+//! #     async fn run(&self, _: &Session, _: &Op) -> Result<Value, Failure> { Ok(Value::Null) }
+//! # }
+//! Campaign::new(MyApp).isolation(Serializable).sessions(2..=3).cases(200).assert_holds();
+//! ```
+//!
+//! A campaign first runs all pairs of operations of the small scope, fewest preemptions first, then triples, then
+//! random programs. The same seed gives the same cases, the same verdict and the same case file, however many lanes
+//! there are: of several violations the one counts whose unit comes first.
+
+mod judge;
+mod minimize;
+mod plan;
+mod replay;
+mod stand;
+mod verdict;
+mod worker;
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+pub use judge::{Judge, Opinion};
+pub use minimize::Finding;
+pub use replay::{Replayed, Replayer, case_files};
+pub use stand::{StandingLane, shared_server};
+pub use verdict::{Report, Verdict};
+
+use crate::check::contention::Contention;
+use crate::explore::seed::{Seed, Shard};
+use crate::isolation::Isolation;
+use crate::replay::{CaseFile, CaseFileError};
+use crate::server::{Server, ServerError};
+use crate::subject::Subject;
+use crate::weave::{LaneError, Limits};
+use plan::Unit;
+use worker::{UnitResult, Work};
+
+/// Why a campaign came to no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum CampaignError {
+    /// No server, or it has gone.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// A lane cannot go on.
+    #[error(transparent)]
+    Lane(#[from] LaneError),
+    /// A thread or a runtime could not be had.
+    #[error("the system refuses a thread or a runtime: {0}")]
+    System(#[from] std::io::Error),
+    /// The two judges of serial equivalence disagree.
+    #[error("pgweave disagrees with itself, which is a bug of pgweave or of the subject's model: {0}")]
+    Disagreement(String),
+    /// A case file could not be read or written.
+    #[error(transparent)]
+    CaseFile(#[from] CaseFileError),
+    /// A case file is about something else.
+    #[error("{file} is a case of {found}, not of {wanted}")]
+    OtherSubject {
+        /// The file.
+        file: PathBuf,
+        /// What it is a case of.
+        found: String,
+        /// What was to be run.
+        wanted: String,
+    },
+    /// A folder of case files could not be read.
+    #[error("the folder of case files cannot be read: {0}")]
+    Folder(std::io::Error),
+    /// A case has more sessions than can be named, or none.
+    #[error("a campaign needs between 1 and 26 sessions, and was given {0:?}")]
+    Sessions(RangeInclusive<usize>),
+}
+
+/// Where a campaign stands, for those who look on from another thread.
+#[derive(Debug, Default)]
+pub struct Watch {
+    cases: AtomicU64,
+    stopped: AtomicBool,
+}
+
+impl Watch {
+    /// Cases that have been run and judged.
+    pub fn cases(&self) -> u64 {
+        self.cases.load(Ordering::Relaxed)
+    }
+
+    /// Makes the campaign end after the cases at hand.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was told to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    fn count_case(&self) {
+        self.cases.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Cases, where nobody says how many.
+pub const CASES: u64 = 200;
+/// Operations of one session of a random program, at the most.
+const OPERATIONS_MAX: usize = 3;
+
+/// Lanes, where nobody says how many: two a core keep the cores busy.
+pub fn lanes_by_default() -> usize {
+    const LANES_MAX: usize = 16;
+    std::thread::available_parallelism().map_or(2, |cores| cores.get() * 2).min(LANES_MAX)
+}
+
+/// Everything that decides what a campaign runs, and where.
+pub(super) struct Setup<S: Subject> {
+    subject: Arc<S>,
+    server: Arc<Server>,
+    isolation: Isolation,
+    sessions: RangeInclusive<usize>,
+    operations_max: usize,
+    seed: Seed,
+    shard: Shard,
+    limits: Limits,
+    watch: Arc<Watch>,
+}
+
+/// Many cases of one subject at one level.
+#[must_use = "a campaign does nothing until it is run"]
+pub struct Campaign<S: Subject> {
+    subject: Arc<S>,
+    isolation: Isolation,
+    sessions: RangeInclusive<usize>,
+    operations_max: usize,
+    cases: u64,
+    random_from: Option<u64>,
+    seed: Seed,
+    shard: Shard,
+    lanes: usize,
+    limits: Limits,
+    server: Option<Arc<Server>>,
+    watch: Arc<Watch>,
+}
+
+impl<S: Subject> Campaign<S> {
+    /// A campaign of 200 cases of two to three sessions at READ COMMITTED.
+    pub fn new(subject: S) -> Self {
+        Self {
+            subject: Arc::new(subject),
+            isolation: Isolation::ReadCommitted,
+            sessions: 2..=3,
+            operations_max: OPERATIONS_MAX,
+            cases: CASES,
+            random_from: None,
+            seed: Seed(0),
+            shard: Shard::WHOLE,
+            lanes: lanes_by_default(),
+            limits: Limits::default(),
+            server: None,
+            watch: Arc::default(),
+        }
+    }
+
+    /// The level that every transaction gets that does not ask for one.
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
+        self
+    }
+
+    /// How many sessions a case has.
+    pub fn sessions(mut self, sessions: RangeInclusive<usize>) -> Self {
+        self.sessions = sessions;
+        self
+    }
+
+    /// How many operations a session of a random case has at the most.
+    pub fn operations_max(mut self, operations: usize) -> Self {
+        self.operations_max = operations.max(1);
+        self
+    }
+
+    /// How many cases are run, at the most.
+    pub fn cases(mut self, cases: u64) -> Self {
+        self.cases = cases;
+        self
+    }
+
+    /// What decides the random cases.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Seed(seed);
+        self
+    }
+
+    /// Runs only this part of the random cases, and of these only those from number `first` on; no systematic ones.
+    pub fn random_only(mut self, shard: Shard, first: u64) -> Self {
+        self.shard = shard;
+        self.random_from = Some(first);
+        self
+    }
+
+    /// How many lanes work side by side. The verdict does not depend on it.
+    pub fn lanes(mut self, lanes: usize) -> Self {
+        self.lanes = lanes.max(1);
+        self
+    }
+
+    /// How long things may take.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Runs on this server rather than on the one that is found by itself.
+    pub fn server(mut self, server: Arc<Server>) -> Self {
+        self.server = Some(server);
+        self
+    }
+
+    /// Lets someone else look on, and stop it.
+    pub fn watch(mut self, watch: Arc<Watch>) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// Runs the campaign on threads of its own; may be called anywhere.
+    ///
+    /// # Errors
+    /// When it comes to no verdict: no server, the server is lost, the schema does not run.
+    pub fn run(self) -> Result<Report<S::Op>, CampaignError> {
+        if *self.sessions.start() == 0 || self.sessions.is_empty() || *self.sessions.end() > 26 {
+            return Err(CampaignError::Sessions(self.sessions));
+        }
+        self.on_a_thread(Self::run_here)
+    }
+
+    /// A thread of our own, since the caller may be in a runtime, where blocking is not allowed.
+    fn on_a_thread<T: Send>(self, work: impl FnOnce(Self) -> T + Send) -> T {
+        std::thread::scope(|scope| scope.spawn(|| work(self)).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    fn find_server(&self) -> Result<Arc<Server>, CampaignError> {
+        match &self.server {
+            Some(server) => Ok(server.clone()),
+            None => Ok(worker::on_this_thread(shared_server())??),
+        }
+    }
+
+    fn run_here(self) -> Result<Report<S::Op>, CampaignError> {
+        let setup = self.setup(self.find_server()?);
+        let mut results = Vec::new();
+        if self.random_from.is_none() {
+            let scope = setup.subject.small_scope();
+            results = self.work(&setup, plan::systematic(&scope, &setup.sessions, self.cases))?;
+        }
+        let run: u64 = results.iter().map(|result| result.cases).sum();
+        if run < self.cases && results.iter().all(|result| result.violation.is_none()) {
+            let first = self.random_from.unwrap_or(0);
+            results.extend(self.work(&setup, plan::random(first..=first + (self.cases - run) - 1))?);
+        }
+        self.report(&setup, results)
+    }
+
+    fn setup(&self, server: Arc<Server>) -> Setup<S> {
+        Setup {
+            subject: self.subject.clone(),
+            server,
+            isolation: self.isolation,
+            sessions: self.sessions.clone(),
+            operations_max: self.operations_max,
+            seed: self.seed,
+            shard: self.shard,
+            limits: self.limits,
+            watch: self.watch.clone(),
+        }
+    }
+
+    /// Lets lanes take the units.
+    fn work(
+        &self,
+        setup: &Setup<S>,
+        units: Vec<Unit<S::Op>>,
+    ) -> Result<Vec<UnitResult<S::Op>>, CampaignError> {
+        let work = Arc::new(Work::new(units));
+        let lanes = self.lanes.min(work.width());
+        std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..lanes).map(|_| scope.spawn(|| worker::work_on_this_thread(setup, &work))).collect();
+            for thread in threads {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            }
+            Ok::<_, CampaignError>(())
+        })?;
+        let work = Arc::into_inner(work).expect("the lanes have ended, and with them their hold on the work");
+        Ok(work.results())
+    }
+
+    fn report(
+        &self,
+        setup: &Setup<S>,
+        results: Vec<UnitResult<S::Op>>,
+    ) -> Result<Report<S::Op>, CampaignError> {
+        let mut contention = Contention::default();
+        let mut cases = 0;
+        for result in &results {
+            cases += result.cases;
+            contention += result.contention;
+        }
+        let violation = results.iter().find_map(|result| result.violation.as_ref());
+        let finding = match violation {
+            Some(violation) => Some(worker::on_this_thread(minimize::minimize(setup, violation))??),
+            None => None,
+        };
+        let unknown = results.into_iter().find_map(|result| result.unknown);
+        Ok(Report {
+            verdict: verdict::of(finding.is_some(), unknown, &contention),
+            subject: self.subject.name().to_owned(),
+            variant: self.subject.variant().map(str::to_owned),
+            isolation: self.isolation,
+            cases,
+            contention,
+            finding,
+        })
+    }
+
+    /// Shrinks a case: runs it as it is, and then smaller and smaller as long as the same claim breaks. The report has
+    /// no finding when the case violates nothing.
+    ///
+    /// # Errors
+    /// When the server or the lane fails.
+    pub fn shrink(mut self, file: CaseFile<S::Op>) -> Result<Report<S::Op>, CampaignError> {
+        self.isolation = file.case.isolation;
+        self.sessions = 1..=file.case.sessions.len();
+        self.on_a_thread(|campaign| {
+            let setup = campaign.setup(campaign.find_server()?);
+            let result = worker::on_this_thread(minimize::reproduce(&setup, file))??;
+            campaign.report(&setup, vec![result])
+        })
+    }
+
+    /// Replays the saved cases of this subject at this level in `proptest-regressions/` and then runs the campaign.
+    /// Panics with the listing and saves the case when a claim is violated.
+    ///
+    /// # Panics
+    /// When a claim is violated, when the cases met no contention, or when no verdict could be reached.
+    #[track_caller]
+    pub fn assert_holds(self) {
+        let folder = regressions();
+        let replayed = self.replay_saved(&folder).and_then(|()| self.run_and_save(&folder));
+        match replayed {
+            Ok(report) => assert!(report.verdict == Verdict::Holds, "\n{report}"),
+            Err(error) => panic!("\n{error}"),
+        }
+    }
+
+    /// Runs the campaign, expects it to find a violation, and returns it. For canaries: code that is wrong on purpose.
+    ///
+    /// # Panics
+    /// When no claim is violated.
+    #[track_caller]
+    pub fn assert_violated(self) -> Finding<S::Op> {
+        match self.run() {
+            Ok(Report { finding: Some(finding), .. }) => finding,
+            Ok(report) => panic!("\nno claim was violated\n{report}"),
+            Err(error) => panic!("\n{error}"),
+        }
+    }
+
+    fn run_and_save(self, folder: &Path) -> Result<Report<S::Op>, CampaignError> {
+        let report = self.run()?;
+        report.save(folder)?;
+        Ok(report)
+    }
+
+    fn replay_saved(&self, folder: &Path) -> Result<(), CampaignError> {
+        let files = replay::saved_in(folder, self.subject.as_ref(), self.isolation)?;
+        if files.is_empty() {
+            return Ok(());
+        }
+        let replayer = Replayer::new(self.subject.clone(), self.server.clone()).limits(self.limits);
+        for file in files {
+            let replayed = replayer.replay(&file, 1)?;
+            assert!(replayed.opinion.violated().is_none(), "\n{}", replayed.listing());
+        }
+        Ok(())
+    }
+}
+
+/// Where cases are saved: beside the manifest of the crate that is tested, else here.
+pub fn regressions() -> PathBuf {
+    const FOLDER: &str = "proptest-regressions";
+    std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(FOLDER), |root| Path::new(&root).join(FOLDER))
+}

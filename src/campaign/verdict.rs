@@ -1,0 +1,117 @@
+//! What a campaign came to.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::Finding;
+use crate::check::Judgement;
+use crate::check::contention::Contention;
+use crate::isolation::Isolation;
+use crate::replay::{CaseFile, CaseFileError, step_texts};
+use crate::report::{self, Page, Saved};
+
+/// "Could not tell" is not "holds".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// No case violated a claim, and the cases met contention.
+    Holds,
+    /// A case violated a claim.
+    Violated,
+    /// The run does not tell, for this reason.
+    Unknown(String),
+}
+
+/// The verdict on a campaign.
+pub(super) fn of(violated: bool, unknown: Option<String>, contention: &Contention) -> Verdict {
+    match unknown {
+        _ if violated => Verdict::Violated,
+        Some(why) => Verdict::Unknown(why),
+        None if contention.none() => Verdict::Unknown(
+            "the sessions never met: no case had one wait for another, fail because of another, or use a table that \
+             another wrote; use fewer keys, or operations that conflict"
+                .to_owned(),
+        ),
+        None => Verdict::Holds,
+    }
+}
+
+/// What a campaign came to. Displays as a listing, or as a sentence when nothing is violated.
+#[derive(Clone, Debug)]
+pub struct Report<Op> {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Name of the subject.
+    pub subject: String,
+    /// Its variant.
+    pub variant: Option<String>,
+    /// The level.
+    pub isolation: Isolation,
+    /// Cases that were run.
+    pub cases: u64,
+    /// What they met.
+    pub contention: Contention,
+    /// The violation in its smallest form.
+    pub finding: Option<Finding<Op>>,
+}
+
+impl<Op: Serialize + Clone> Report<Op> {
+    /// The case file of the finding, if there is one.
+    pub fn case_file(&self) -> Option<CaseFile<Op>> {
+        let finding = self.finding.as_ref()?;
+        Some(CaseFile {
+            subject: self.subject.clone(),
+            variant: self.variant.clone(),
+            claim: Some(finding.claim.clone()),
+            case: finding.case.clone(),
+            steps: step_texts(&finding.history),
+        })
+    }
+
+    /// Saves the finding into `folder` and says where, if there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<Option<PathBuf>, CaseFileError> {
+        self.case_file().map(|file| file.write(folder)).transpose()
+    }
+
+    /// The finding as a listing, with the command that replays it where it has been saved.
+    pub fn listing(&self, saved: Option<Saved<'_>>, page: Page) -> Option<String> {
+        let (finding, file) = (self.finding.as_ref()?, self.case_file()?);
+        Some(listing(&file, finding.history.clone(), &finding.opinion.judgements, saved, page))
+    }
+}
+
+/// A case as a listing.
+pub(super) fn listing<Op: Serialize>(
+    file: &CaseFile<Op>,
+    history: crate::history::History,
+    judgements: &[(String, Judgement)],
+    saved: Option<Saved<'_>>,
+    page: Page,
+) -> String {
+    let mut shown = report::Finding::of(file, &history);
+    shown.judgements = judgements.iter().map(|(name, judgement)| (name.as_str(), judgement)).collect();
+    shown.saved = saved;
+    report::listing(&shown, page)
+}
+
+impl<Op: Serialize + Clone> fmt::Display for Report<Op> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.verdict {
+            Verdict::Violated => f.write_str(&self.listing(None, Page::PLAIN).unwrap_or_default()),
+            Verdict::Holds => {
+                write!(f, "holds at {}: {} cases, {}", self.isolation, self.cases, self.contention)
+            }
+            Verdict::Unknown(why) => {
+                write!(
+                    f,
+                    "could not tell at {}: {why} ({} cases, {})",
+                    self.isolation, self.cases, self.contention
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The command line: flags, files, terminals and exit codes around the library. One subcommand, one file. stdout has
+//! the result, stderr the talk.
+
+mod cells;
+mod db;
+mod exit;
+mod fuzz;
+mod outside;
+mod replay;
+mod shrink;
+mod trace;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::Exit;
+use outside::Outside;
+
+/// Runs the real code in several sessions against a real PostgreSQL, statement by statement, and finds the interleavings
+/// that break it.
+#[derive(Debug, Parser)]
+#[command(name = "pgweave", version, max_term_width = 100)]
+struct Cli {
+    /// Write the whole story of the run to this file, as JSON lines.
+    #[arg(long, global = true, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Run the database in a container.
+    #[arg(long, global = true)]
+    container: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the registry in every variant at every isolation level, or one cell of that table.
+    Verify(verify::VerifyArgs),
+    /// Run a case file again, and say whether every history was the same.
+    Replay(replay::ReplayArgs),
+    /// Make a case file smaller, as long as it violates the same claim.
+    Shrink(shrink::ShrinkArgs),
+    /// Look for new cases for so many minutes.
+    Fuzz(fuzz::FuzzArgs),
+    /// Manage a PostgreSQL server that outlives the command.
+    Db(db::DbArgs),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(asked) => {
+            // Help and version go to stdout and are no error.
+            let exit = if asked.use_stderr() { Exit::Usage } else { Exit::Verified };
+            let _ = asked.print();
+            return exit;
+        }
+    };
+    match run(cli) {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit::of(&error)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let outside = Outside::new(cli.container);
+    trace::install(trace::Listeners {
+        rust_log: std::env::var("RUST_LOG").ok().as_deref(),
+        trace: cli.trace.as_deref(),
+        paint: outside.talk.paint,
+    })?;
+    match cli.command {
+        Command::Verify(args) => verify::run(args, &outside),
+        Command::Replay(args) => replay::run(args, &outside),
+        Command::Shrink(args) => shrink::run(args, &outside),
+        Command::Fuzz(args) => fuzz::run(args, &outside),
+        Command::Db(args) => {
+            let code = outside::block_on(db::run(args))??;
+            Ok(if code == 0 { Exit::Verified } else { Exit::CouldNot })
+        }
+    }
+}
