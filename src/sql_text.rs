@@ -220,8 +220,6 @@ mod tests {
         #[test]
         fn one_line_is_a_normal_form(sql in r#"([a-z1$ \n;'"/*-]|\$\$|é|E'|--|/\*|\*/){0,24}"#) {
             let once = one_line(&sql);
-            // A comment that a join of two pieces would form is the one thing that the second pass may still drop.
-            prop_assume!(!once.contains("--") && !once.contains("/*"));
             prop_assert_eq!(one_line(&once), once);
         }
     }

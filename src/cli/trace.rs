@@ -163,8 +163,32 @@ mod tests {
 
     #[test]
     fn the_file_holds_all_of_ours_and_stderr_what_was_asked_for() {
-        check("quiet", None, expect![""]);
-        check("warn", Some("warn"), expect![""]);
+        check(
+            "quiet",
+            None,
+            expect![[r#"
+            stderr:
+            file:
+            {"level":"INFO","fields":{"message":"new"},"target":"pgweave::weave","span":{"number":3,"name":"case"},"spans":[]}
+            {"level":"WARN","fields":{"message":"deadlock","session":"B","sqlstate":"40P01","attempt":2},"target":"pgweave::weave","span":{"number":3,"name":"case"},"spans":[{"number":3,"name":"case"}]}
+            {"level":"TRACE","fields":{"message":"released"},"target":"pgweave::gate","span":{"number":3,"name":"case"},"spans":[{"number":3,"name":"case"}]}
+            {"level":"INFO","fields":{"message":"close"},"target":"pgweave::weave","span":{"number":3,"name":"case"},"spans":[]}
+        "#]],
+        );
+        check(
+            "warn",
+            Some("warn"),
+            expect![[r#"
+            stderr:
+             WARN pgweave::weave: deadlock session="B" sqlstate="40P01" attempt=2
+            ERROR sqlx: chatter
+            file:
+            {"level":"INFO","fields":{"message":"new"},"target":"pgweave::weave","span":{"number":3,"name":"case"},"spans":[]}
+            {"level":"WARN","fields":{"message":"deadlock","session":"B","sqlstate":"40P01","attempt":2},"target":"pgweave::weave","span":{"number":3,"name":"case"},"spans":[{"number":3,"name":"case"}]}
+            {"level":"TRACE","fields":{"message":"released"},"target":"pgweave::gate","span":{"number":3,"name":"case"},"spans":[{"number":3,"name":"case"}]}
+            {"level":"INFO","fields":{"message":"close"},"target":"pgweave::weave","span":{"number":3,"name":"case"},"spans":[]}
+        "#]],
+        );
     }
 
     #[test]
@@ -178,8 +202,8 @@ mod tests {
     #[test]
     fn what_cannot_be_done_names_the_remedy() {
         let error = |listeners| subscriber(listeners, io::sink).map(|_| ()).unwrap_err().to_string();
-        expect![""].assert_eq(&error(Listeners { rust_log: Some("pgweave=loud"), ..Listeners::default() }));
+        expect![[r#"RUST_LOG="pgweave=loud" cannot be read (error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5): use a level, or pairs such as pgweave=debug,sqlx=warn"#]].assert_eq(&error(Listeners { rust_log: Some("pgweave=loud"), ..Listeners::default() }));
         let path = Path::new("/nowhere/at/all.jsonl");
-        expect![""].assert_eq(&error(Listeners { trace: Some(path), ..Listeners::default() }));
+        expect!["cannot make the trace file /nowhere/at/all.jsonl: No such file or directory (os error 2): give --trace a path in a folder that can be written to"].assert_eq(&error(Listeners { trace: Some(path), ..Listeners::default() }));
     }
 }

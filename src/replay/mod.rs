@@ -32,6 +32,7 @@ mod steps;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -178,12 +179,25 @@ impl<Op: Serialize> CaseFile<Op> {
 
 /// Writes a file that must not exist, so that it is never seen half written: beside it first, then under its name.
 fn create(path: &Path, text: &str) -> io::Result<()> {
-    let beside = path.with_extension(format!("toml.{}.part", std::process::id()));
-    fs::write(&beside, text)?;
-    // A link is refused when the name is taken; a rename would replace what is there.
-    let made = fs::hard_link(&beside, path);
-    fs::remove_file(&beside)?;
+    // Two lanes of one process may save the same case at the same time.
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
+    let beside = path.with_extension(format!("{}-{write}.part", std::process::id()));
+    let made = fs::write(&beside, text).and_then(|()| publish(&beside, path));
+    // Where it was renamed it is no longer there; what could not be made must not leave its beginnings.
+    let _ = fs::remove_file(&beside);
     made
+}
+
+/// Gives a finished file its name. A link is refused when the name is taken, while a rename would replace what is there:
+/// it serves only where the file system knows no links.
+fn publish(beside: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(beside, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.exists() => {
+            fs::rename(beside, path)
+        }
+        linked => linked,
+    }
 }
 
 /// How many characters of a claim's or a variant's name a file name takes.

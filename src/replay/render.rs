@@ -6,14 +6,13 @@ use toml::Value;
 use super::error::CaseFileError;
 use super::{CaseFile, FORMAT};
 use crate::schedule::SessionId;
-use crate::sql_text::one_line;
 
 /// A session whose operations fit within this many columns stands on one line.
 const LINE_COLUMNS: usize = 100;
 
 pub(super) fn case_file<Op: Serialize>(file: &CaseFile<Op>) -> Result<String, CaseFileError> {
     let mut text = match &file.claim {
-        Some(claim) => format!("# pgweave found this: {} is violated.\n", one_line(claim)),
+        Some(claim) => format!("# pgweave found this: {} is violated.\n", comment(claim)),
         None => "# pgweave keeps this case: every claim holds.\n".into(),
     };
     let mut line = |key: &str, value: &str| text.push_str(&format!("{key} = {value}\n"));
@@ -78,6 +77,14 @@ fn inline(value: &Value) -> String {
         // Numbers, booleans and dates have one form, and it is theirs.
         plain => plain.to_string(),
     }
+}
+
+/// Text that can stand in a comment: on one line, without control characters, which TOML forbids there.
+fn comment(text: &str) -> String {
+    text.split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn key(name: &str) -> String {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::check::contention::Contention;
 use crate::isolation::Isolation;
 
 /// What is said of a cell.
@@ -46,29 +47,6 @@ impl Expected {
             Self::Holds => "holds",
             Self::Violated => "violated",
         }
-    }
-}
-
-/// How much the sessions of a cell's cases got in each other's way. A run without contention has verified nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contention {
-    /// Cases in which a session waited for another or failed because of another.
-    pub cases: u64,
-    /// Steps that waited for another session.
-    pub waits: u64,
-    /// Serialization failures and lost races that the code under test noticed: SQLSTATE 40001, a stale version lock.
-    pub conflicts: u64,
-    /// Deadlocks: SQLSTATE 40P01.
-    pub deadlocks: u64,
-}
-
-impl Contention {
-    /// Adds another's numbers to these.
-    pub fn add(&mut self, other: Contention) {
-        self.cases += other.cases;
-        self.waits += other.waits;
-        self.conflicts += other.conflicts;
-        self.deadlocks += other.deadlocks;
     }
 }
 
@@ -156,7 +134,7 @@ impl Total {
         for cell in cells {
             total.cells += 1;
             total.cases += cell.cases;
-            total.contention.add(cell.contention);
+            total.contention += cell.contention;
             *match cell.compare() {
                 Match::AsExpected => &mut total.as_expected,
                 Match::Missed => &mut total.missed,

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{Cell, Contention, Expected, Verdict};
+use super::{Cell, Expected, Verdict};
+use crate::check::contention::Contention;
 
 use crate::history::{
     Action, Datum, Ended, Failure, History, OpId, Outcome, ServerError, Statement, Step, Transaction, Wait,
@@ -205,7 +206,8 @@ pub(crate) fn four_sessions() -> History {
 }
 
 fn cell(variant: &str, isolation: Isolation, verdict: Verdict, expected: Expected, cases: u64) -> Cell {
-    let contention = Contention { cases: cases * 2 / 3, waits: cases, conflicts: 2, deadlocks: 1 };
+    let contention =
+        Contention { cases, met: cases * 2 / 3, blocked: cases, deadlocks: 1, ..Contention::default() };
     Cell {
         variant: variant.into(),
         isolation,

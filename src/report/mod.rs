@@ -16,7 +16,7 @@ mod text;
 #[cfg(test)]
 pub(crate) mod fixtures;
 
-pub use cell::{Cell, Contention, Expected, Match, Total, Verdict};
+pub use cell::{Cell, Expected, Match, Total, Verdict};
 pub use listing::{Finding, Saved, listing};
 pub use paint::Paint;
 pub use table::{one_cell, table};

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::paint::{Paint, Style};
-use super::text::{clip, thousands, visible, width};
+use super::text::{clip, thousands, visible};
 use crate::isolation::Isolation;
 
 /// The line is rewritten no sooner than this after it was last written.
@@ -107,6 +107,7 @@ impl<W: Write> Progress<W> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::text::width;
     use super::*;
     use expect_test::expect;
 

@@ -71,7 +71,7 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let blank = usize::from(!line.trim().is_empty());
+        let blank = usize::from(has_text(&line));
         if width(&line) + blank + width(word) <= columns {
             line.push_str(&" ".repeat(blank));
             line.push_str(word);
@@ -91,10 +91,15 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
         }
         line.push_str(rest);
     }
-    if !line.trim().is_empty() || lines.is_empty() {
+    if has_text(&line) || lines.is_empty() {
         lines.push(line);
     }
     lines
+}
+
+/// Whether there is more on a line than its indent. A no-break space is text.
+fn has_text(line: &str) -> bool {
+    line.bytes().any(|byte| byte != b' ')
 }
 
 fn first_char(text: &str) -> &str {
@@ -111,7 +116,7 @@ pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -213,7 +218,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn wrapping_keeps_to_the_width_and_loses_nothing(text in any::<String>(), columns in 8usize..40) {
+        fn wrapping_keeps_to_the_width_and_loses_nothing(text in "(?s).{0,40}", columns in 8usize..40) {
             let text = visible(&text);
             let lines = wrap(&text, columns);
             for line in &lines {
@@ -224,7 +229,7 @@ mod tests {
         }
 
         #[test]
-        fn clipping_keeps_to_the_width(text in any::<String>(), columns in 1usize..20) {
+        fn clipping_keeps_to_the_width(text in "(?s).{0,40}", columns in 1usize..20) {
             prop_assert!(width(&clip(&text, columns)) <= columns);
         }
     }

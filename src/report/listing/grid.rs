@@ -15,19 +15,30 @@ const RULE: &str = " │ ";
 /// What marks a step that the evidence names.
 const MARK: &str = " ◀";
 
+/// What stands left of the columns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gutter {
+    /// The numbers of the steps.
+    Numbers,
+    /// The numbers and the letters of the sessions, which share one column.
+    NumbersAndLetters,
+}
+
 struct Grid {
     page: Page,
-    /// Columns of the step numbers, with the blanks behind them.
-    gutter: usize,
-    /// Number of columns and the width of each.
+    gutter: Gutter,
+    /// Digits of the largest step number.
+    digits: usize,
+    /// Number of columns.
     columns: usize,
+    /// Width of each.
     share: usize,
 }
 
 pub(super) fn draw(out: &mut String, sessions: usize, blocks: &[Block], page: Page) {
     let steps = blocks.iter().filter_map(|block| block.step).max().map_or(0, |step| step + 1);
     let grid = Grid::new(sessions.max(1), steps, page);
-    grid.head(out, sessions);
+    grid.head(out);
     let mut above = None;
     for block in blocks {
         if above.is_some_and(|session| session != block.session) {
@@ -41,43 +52,41 @@ pub(super) fn draw(out: &mut String, sessions: usize, blocks: &[Block], page: Pa
 impl Grid {
     fn new(sessions: usize, steps: usize, page: Page) -> Self {
         let digits = steps.to_string().len().max(2);
-        let gutter = digits + 2;
-        let room = page.width.saturating_sub(gutter);
+        let mut grid = Self { page, gutter: Gutter::Numbers, digits, columns: sessions, share: 0 };
         let rules = (sessions - 1) * width(RULE);
-        let share = room.saturating_sub(rules) / sessions;
-        if sessions == 1 || share >= COLUMN_MIN {
-            return Self { page, gutter, columns: sessions, share };
+        grid.share = page.width.saturating_sub(grid.margin() + rules) / sessions;
+        if sessions > 1 && grid.share < COLUMN_MIN {
+            grid.gutter = Gutter::NumbersAndLetters;
+            grid.columns = 1;
+            grid.share = page.width.saturating_sub(grid.margin());
         }
-        let gutter = digits + 4;
-        Self { page, gutter, columns: 1, share: page.width.saturating_sub(gutter) }
+        grid
     }
 
-    fn stacked(&self, sessions: usize) -> bool {
-        self.columns != sessions.max(1)
+    /// Width of the gutter, with the blanks behind it.
+    fn margin(&self) -> usize {
+        let letter = if self.gutter == Gutter::Numbers { 0 } else { " A".len() };
+        self.digits + letter + 2
     }
 
-    fn head(&self, out: &mut String, sessions: usize) {
-        if self.stacked(sessions) {
+    fn head(&self, out: &mut String) {
+        if self.gutter == Gutter::NumbersAndLetters {
             return;
         }
-        let paint = self.page.paint;
-        let names: Vec<_> = SessionId::first(sessions).map(|session| session.to_string()).collect();
-        let names: Vec<_> = names.iter().map(|name| pad(name, self.share)).collect();
-        let line = names.join(RULE);
-        self.push(out, format!("{}{}", " ".repeat(self.gutter), line.trim_end()));
+        let margin = " ".repeat(self.margin());
+        let names: Vec<_> =
+            SessionId::first(self.columns).map(|session| pad(&session.to_string(), self.share)).collect();
+        self.push(out, format!("{margin}{}", names.join(RULE).trim_end()));
         let rule = vec!["─".repeat(self.share); self.columns].join("─┼─");
-        self.push(out, format!("{}{}", " ".repeat(self.gutter), paint.apply(Style::Dim, &rule)));
+        self.push(out, format!("{margin}{}", self.page.paint.apply(Style::Dim, &rule)));
     }
 
     fn block(&self, out: &mut String, block: &Block) {
         let number = block.step.map(|step| (step + 1).to_string()).unwrap_or_default();
-        let digits = self.gutter - if self.columns == 1 && self.gutter > 4 { 4 } else { 2 };
-        let mut label = format!("{number:>digits$}");
-        let column = if block.session.index() < self.columns && self.columns > 1 {
-            block.session.index()
-        } else {
-            label = if self.gutter - digits == 4 { format!("{label} {}", block.session) } else { label };
-            0
+        let number = format!("{number:>digits$}", digits = self.digits);
+        let (label, column) = match self.gutter {
+            Gutter::Numbers => (number, block.session.index()),
+            Gutter::NumbersAndLetters => (format!("{number} {}", block.session), 0),
         };
         // The number stands beside the step itself, below the heading of an operation.
         let first = block.lines.iter().position(|line| line.style != Style::Bold).unwrap_or(0);
@@ -91,18 +100,19 @@ impl Grid {
         let room = if line.marked { self.share.saturating_sub(width(MARK)) } else { self.share };
         for (index, part) in wrap(&line.text, room).into_iter().enumerate() {
             let label = if index == 0 { label } else { "" };
-            let mut cell = vec![(part.clone(), line.style)];
             if line.marked && index == 0 {
-                cell = vec![(pad(&part, room), line.style), (MARK.to_owned(), Style::Red)];
+                let marked = [(pad(&part, room), line.style), (MARK.to_owned(), Style::Red)];
+                self.row(out, label, column, &marked);
+            } else {
+                self.row(out, label, column, &[(part, line.style)]);
             }
-            self.row(out, label, column, &cell);
         }
     }
 
     /// One line of the grid, with `cell` in its column and the others empty.
     fn row(&self, out: &mut String, label: &str, column: usize, cell: &[(String, Style)]) {
         let paint = self.page.paint;
-        let mut row = paint.apply(Style::Dim, &pad(label, self.gutter));
+        let mut row = paint.apply(Style::Dim, &pad(label, self.margin()));
         // Rules are drawn as far as the last column, so that the eye can follow a session that does nothing.
         for at in 0..self.columns {
             let mut taken = 0;

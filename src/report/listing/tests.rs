@@ -446,10 +446,10 @@ proptest! {
         sessions in 1usize..8,
         width_max in 60usize..140,
         drawn in prop::collection::vec(
-            (0usize..8, 0usize..3, any::<String>(), any::<String>(), prop::option::of((0usize..8, 0usize..14))),
+            (0usize..8, 0usize..3, "(?s).{0,40}", "(?s).{0,40}", prop::option::of((0usize..8, 0usize..14))),
             0..8,
         ),
-        why in any::<String>(),
+        why in "(?s).{0,40}",
         marked in prop::collection::vec(0usize..8, 0..4),
     ) {
         let (history, operations) = any_history(sessions, drawn, &why);
