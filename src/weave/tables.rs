@@ -75,9 +75,8 @@ SELECT a.attname AS name, quote_ident(a.attname) AS quoted, a.attnum AS number,
  ORDER BY a.attnum";
 
 const SEQUENCES: &str = "
-SELECT format('SELECT setval(%L, %s, %L);', format('%I.%I', schemaname, sequencename),
-              coalesce(last_value, start_value), last_value IS NOT NULL) AS sql
-  FROM pg_sequences WHERE schemaname NOT LIKE 'pg\\_%' ORDER BY schemaname, sequencename";
+SELECT format('%I.%I', schemaname, sequencename) FROM pg_sequences
+ WHERE schemaname NOT LIKE 'pg\\_%' ORDER BY schemaname, sequencename";
 
 impl Tables {
     /// Reads the catalogue and copies the tables' rows aside.
@@ -103,11 +102,11 @@ impl Tables {
             copy.push_str(&format!("CREATE TABLE {SEED_SCHEMA}.t{index} AS TABLE {};", table.qualified));
         }
         sqlx::raw_sql(AssertSqlSafe(copy)).execute(&mut *connection).await?;
-        let sequences: Vec<String> = sqlx::query_scalar(SEQUENCES).fetch_all(&mut *connection).await?;
+        let sequences = sequences(&mut *connection).await?;
         Ok(Self {
             empty: tables.iter().rev().map(|table| format!("DELETE FROM {};", table.qualified)).collect(),
             truncate: truncate(&tables),
-            fill: tables.iter().enumerate().map(fill).chain(sequences).collect(),
+            fill: tables.iter().enumerate().map(fill).chain([sequences]).collect(),
             read: read(&tables),
             tables,
             resets: 0,
@@ -186,6 +185,21 @@ impl ColumnOf {
             references: table.zip(column),
         }
     }
+}
+
+/// Statements that set every sequence to where it stands now. The catalogue's view hides where one stands that was set
+/// and not drawn from yet, so each is asked itself.
+async fn sequences(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
+    let mut set = String::new();
+    let names: Vec<String> = sqlx::query_scalar(SEQUENCES).fetch_all(&mut *connection).await?;
+    for name in names {
+        let asked = format!(
+            "SELECT format('SELECT setval(%L, %s, %L);', '{}', last_value, is_called) FROM {name}",
+            name.replace('\'', "''")
+        );
+        set.push_str(&sqlx::query_scalar::<_, String>(AssertSqlSafe(asked)).fetch_one(&mut *connection).await?);
+    }
+    Ok(set)
 }
 
 /// Orders tables so that each comes after those it refers to, as far as there is such an order.
