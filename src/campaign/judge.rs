@@ -25,7 +25,8 @@ pub struct Judge<S: Subject> {
 /// What was said of a run, claim by claim.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Opinion {
-    /// Each claim by name, and what it said; the subject's own first, serial equivalence last.
+    /// Each claim by name, and what it said: that every operation ends first, then the subject's own, serial equivalence
+    /// last.
     pub judgements: Vec<(String, Judgement)>,
     /// The subject's model and re-execution disagree on serial equivalence: what each said. That is a bug of pgweave or
     /// of the model, never of the code under test.
@@ -67,9 +68,10 @@ impl Opinion {
 impl<S: Subject> Judge<S> {
     /// A judge of `subject`.
     pub fn new(subject: Arc<S>) -> Self {
-        let mut claims = subject.claims();
+        // A run that did not end tells nothing else, so that is asked first.
+        let mut claims = vec![ends::claim()];
+        claims.extend(subject.claims());
         let declarer = subject.clone();
-        claims.push(ends::claim());
         claims.push(declared_errors::claim(move |level, failure| declarer.declares(level, failure)));
         claims.push(acknowledged::claim());
         claims.extend(subject.attempts_max().map(within_attempts::claim));
