@@ -26,9 +26,11 @@ pub fn claim<Op: 'static>() -> Claim<Op> {
 fn judge<Op>(run: &Run<'_, Op>) -> Judgement {
     let mut unknown = None;
     for (op, outcome) in run.history.operations() {
-        let judgement = match Ledger::of(run.history.steps_of(op)) {
-            Ok(ledger) => ledger.judge(op, outcome),
-            Err(Untold) => Judgement::Unknown(format!("{op} uses more than one connection at a time")),
+        let judgement = match (outcome, Ledger::of(run.history.steps_of(op))) {
+            (Outcome::Unfinished, _) => Judgement::Unknown(format!("{op} had not ended when the run did")),
+            (_, Err(Untold)) => Judgement::Unknown(format!("{op} uses more than one connection at a time")),
+            (Outcome::Done(_), Ok(ledger)) => ledger.lost.map_or(Judgement::Holds, |lost| lost.judge(op)),
+            (Outcome::Failed(failure), Ok(ledger)) => ledger.judge_failure(op, failure),
         };
         match judgement {
             Judgement::Holds => {}
@@ -153,18 +155,11 @@ impl Ledger {
         }
     }
 
-    fn judge(self, op: OpId, outcome: &Outcome) -> Judgement {
-        match outcome {
-            Outcome::Unfinished => Judgement::Unknown(format!("{op} had not ended when the run did")),
-            Outcome::Done(_) => self.lost.map_or(Judgement::Holds, |lost| lost.judge(op)),
-            Outcome::Failed(failure) if may_have_an_effect(failure) || self.committed.is_empty() => {
-                Judgement::Holds
-            }
-            Outcome::Failed(failure) => violated(
-                format!("{op} failed ({failure}), and rows that it wrote were committed"),
-                self.committed,
-            ),
+    fn judge_failure(self, op: OpId, failure: &Failure) -> Judgement {
+        if may_have_an_effect(failure) || self.committed.is_empty() {
+            return Judgement::Holds;
         }
+        violated(format!("{op} failed ({failure}), and rows that it wrote were committed"), self.committed)
     }
 }
 

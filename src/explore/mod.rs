@@ -33,33 +33,6 @@ pub struct Choice {
     pub chosen: SessionId,
 }
 
-/// Passes the choices of another strategy on, and remembers them.
-#[derive(Debug)]
-pub struct Recorded<S> {
-    strategy: S,
-    trace: Vec<Choice>,
-}
-
-impl<S: Strategy> Recorded<S> {
-    /// Remembers what `strategy` chooses.
-    pub fn new(strategy: S) -> Self {
-        Self { strategy, trace: Vec::new() }
-    }
-
-    /// The choices so far, in their order.
-    pub fn trace(&self) -> &[Choice] {
-        &self.trace
-    }
-}
-
-impl<S: Strategy> Strategy for Recorded<S> {
-    fn choose(&mut self, runnable: &[SessionId], last: Option<SessionId>) -> SessionId {
-        let chosen = self.strategy.choose(runnable, last);
-        self.trace.push(Choice { runnable: runnable.to_vec(), chosen });
-        chosen
-    }
-}
-
 /// How often a session was left that could have gone on.
 pub fn preemptions(trace: &[Choice]) -> usize {
     let left = |pair: &&[Choice]| {

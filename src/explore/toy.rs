@@ -1,7 +1,7 @@
 //! Simulated sessions with locks, for the tests of the strategies and of shrinking. Never part of a build that is not a
 //! test.
 
-use super::{Choice, Recorded, Strategy};
+use super::{Choice, Strategy};
 use crate::schedule::SessionId;
 
 /// Programs of a few steps each: `.` is a step without effect, `(` takes the first lock and `)` gives it back, `[` and
@@ -51,17 +51,16 @@ impl Toy {
     }
 
     /// Runs until no session can go.
-    pub(crate) fn run(mut self, strategy: impl Strategy) -> Vec<Choice> {
-        let mut strategy = Recorded::new(strategy);
-        let mut last = None;
+    pub(crate) fn run(mut self, mut strategy: impl Strategy) -> Vec<Choice> {
+        let mut trace: Vec<Choice> = Vec::new();
         loop {
             let runnable = self.runnable();
             if runnable.is_empty() {
-                return strategy.trace().to_vec();
+                return trace;
             }
-            let session = strategy.choose(&runnable, last);
-            self.step(session);
-            last = Some(session);
+            let chosen = strategy.choose(&runnable, trace.last().map(|choice| choice.chosen));
+            self.step(chosen);
+            trace.push(Choice { runnable, chosen });
         }
     }
 }
