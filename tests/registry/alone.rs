@@ -50,7 +50,8 @@ fn every_variant_alone_does_what_the_model_does() {
                 let ops: Vec<Op> = WORDS.map(|text| text.parse().expect("an operation")).to_vec();
                 let named = ops.iter().cloned().enumerate().map(|(index, op)| (OpId { session, index }, op));
                 let named: Vec<_> = named.collect();
-                let (outcomes, state) = lane.serial(isolation, &named).await.expect("the server answers");
+                let (outcomes, state) =
+                    lane.lane.serial(isolation, &named).await.expect("the server answers");
                 let mut model = Model::seed();
                 for (op, outcome) in ops.iter().zip(&outcomes) {
                     let agrees = match (model.apply(op), outcome) {
@@ -70,9 +71,8 @@ fn every_variant_alone_does_what_the_model_does() {
                     "{variant} at {isolation}: {history:#?}"
                 );
             }
-            lane.close().await;
+            lane.close(&server).await.expect("its database is dropped");
         }
-        server.stop().await.expect("the server stops");
     });
 }
 

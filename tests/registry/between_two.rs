@@ -61,20 +61,19 @@ fn each_cell_is_as_expected() {
         for variant in Variant::ALL {
             let mut lane = lane(&server, variant).await;
             for isolation in Isolation::ALL {
-            let (violated, cases) = violated(&mut lane, variant, isolation).await;
-            let expected: BTreeSet<String> = match expectation(variant, isolation) {
-                Expectation::Sound => BTreeSet::new(),
-                Expectation::Unsound(claims) => claims.iter().map(|claim| (*claim).to_owned()).collect(),
-            };
-            if violated != expected {
-                surprises.push(format!(
-                    "{variant} at {isolation}, {cases} cases: expected {expected:?} to break, and {violated:?} did"
-                ));
+                let (violated, cases) = violated(&mut lane.lane, variant, isolation).await;
+                let expected: BTreeSet<String> = match expectation(variant, isolation) {
+                    Expectation::Sound => BTreeSet::new(),
+                    Expectation::Unsound(claims) => claims.iter().map(|claim| (*claim).to_owned()).collect(),
+                };
+                if violated != expected {
+                    surprises.push(format!(
+                        "{variant} at {isolation}, {cases} cases: {expected:?} should break, and {violated:?} did"
+                    ));
+                }
             }
-            }
-            lane.close().await;
+            lane.close(&server).await.expect("its database is dropped");
         }
-        server.stop().await.expect("the server stops");
         assert!(surprises.is_empty(), "{}", surprises.join("\n"));
     });
 }

@@ -7,32 +7,20 @@ mod between_two;
 
 use std::sync::Arc;
 
+use pgweave::campaign::{StandingLane, shared_server};
 use pgweave::registry::{RegistrySubject, Variant};
-use pgweave::server::{Server, Wish};
-use pgweave::weave::{Lane, LaneOptions, Limits, LockReports, Reins, Rights};
+use pgweave::server::Server;
+use pgweave::weave::Limits;
 
 /// The server that the environment names, or one of our own.
-async fn server() -> Server {
-    Server::find(&Wish::from_env()).await.expect("a PostgreSQL server is needed")
+async fn server() -> Arc<Server> {
+    shared_server().await.expect("a PostgreSQL server is needed: set DATABASE_URL, or install its binaries")
 }
 
-/// A lane for one variant, with a database of its own.
-async fn lane(server: &Server, variant: Variant) -> Lane<RegistrySubject> {
-    let database = server.create_database().await.expect("a database can be made");
-    let (rights, user) = (server.rights(), server.user().to_owned());
-    let options = LaneOptions {
-        connect: database.connect_options(),
-        endpoint: server.endpoint().clone(),
-        user,
-        password: server.password().map(str::to_owned),
-        database: database.name().to_owned(),
-        rights: if rights.superuser { Rights::Superuser } else { Rights::Limited },
-        reports: if rights.lock_settings { LockReports::Sent } else { LockReports::Refused },
-        reins: Reins::Loose,
-        sessions: 2,
-        limits: Limits::default(),
-    };
-    Lane::open(Arc::new(RegistrySubject::new(variant)), options).await.expect("the schema runs")
+/// A lane for two sessions of one variant, with a database of its own.
+async fn lane(server: &Server, variant: Variant) -> StandingLane<RegistrySubject> {
+    let subject = Arc::new(RegistrySubject::new(variant));
+    StandingLane::open(server, subject, 2, Limits::default()).await.expect("the variant's schema runs")
 }
 
 /// Runs a test on a runtime of one thread, on which a lane lives.
