@@ -16,6 +16,6 @@ INSERT INTO model_metadata (model_id, version)
 SELECT model_id, version FROM model_versions ORDER BY id;
 
 -- Ids that are drawn later are told from the ones above at a glance.
-ALTER TABLE models ALTER COLUMN id RESTART WITH 1001;
-ALTER TABLE model_versions ALTER COLUMN id RESTART WITH 1001;
-ALTER TABLE experiments ALTER COLUMN id RESTART WITH 1001;
+ALTER TABLE models ALTER COLUMN id SET START WITH 1001 RESTART;
+ALTER TABLE model_versions ALTER COLUMN id SET START WITH 1001 RESTART;
+ALTER TABLE experiments ALTER COLUMN id SET START WITH 1001 RESTART;

@@ -122,6 +122,7 @@ impl Subject for RegistrySubject {
             Variant::Promote(promote::Guard::Ordered | promote::Guard::Unordered) => &[
                 "promote version 1 of model 1 and version 3 of model 2",
                 "promote version 4 of model 2 and version 2 of model 1",
+                "promote version 2 of model 1 to production",
             ],
             Variant::Promote(_) => &[
                 "promote version 1 of model 1 to production",

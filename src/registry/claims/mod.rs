@@ -4,18 +4,18 @@ use crate::check::{Claim, Judgement};
 
 use super::Op;
 
-mod effects;
 mod no_duplicate_versions;
 mod no_lost_updates;
 mod no_version_gaps;
 mod one_production;
+mod row_counts;
 mod version_lock;
 
-pub use effects::NAME as EFFECTS;
 pub use no_duplicate_versions::NAME as NO_DUPLICATE_VERSIONS;
 pub use no_lost_updates::NAME as NO_LOST_UPDATES;
 pub use no_version_gaps::NAME as NO_VERSION_GAPS;
 pub use one_production::NAME as ONE_PRODUCTION;
+pub use row_counts::NAME as ROW_COUNTS;
 pub use version_lock::NAME as VERSION_LOCK_COUNTS;
 
 /// Every claim of the registry.
@@ -26,7 +26,7 @@ pub fn all() -> Vec<Claim<Op>> {
         version_lock::claim(),
         no_lost_updates::claim(),
         one_production::claim(),
-        effects::claim(),
+        row_counts::claim(),
     ]
 }
 

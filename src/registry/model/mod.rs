@@ -1,5 +1,6 @@
 //! What each operation does when nobody else is there, without a database. It is the second opinion on serial
-//! equivalence: it shares no code with the registry, so a mistake in one does not hide in the other.
+//! equivalence: what it knows of stages, numbers and tags is written down here once more, so that a mistake in the
+//! registry does not hide in it. Only the wording of results and refusals is shared, since that is what is compared.
 
 use std::collections::BTreeMap;
 

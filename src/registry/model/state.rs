@@ -9,94 +9,60 @@ use crate::history::{Column, ColumnKind, Datum, State, TEMPORAL, Table};
 
 use super::super::call::FRAMEWORK;
 use super::super::rows::{Row, rows};
-use super::{GENERATED_FROM, Model};
+use super::super::types::Version;
+use super::{GENERATED_FROM, Metadata, Model};
+
+/// The columns of each table. `!` marks what is drawn from a sequence, and `>` what refers to such a column.
+const COLUMNS: [(&str, &str); 5] = [
+    ("experiments", "id! model_id>models version status started_at"),
+    ("metrics", "experiment_id>experiments name value recorded_at"),
+    ("model_metadata", "model_id>models version tags parameters version_lock updated_at"),
+    ("model_versions", "id! model_id>models version framework stage created_at"),
+    ("models", "id! name created_by created_at"),
+];
+
+type Rows = Vec<Vec<String>>;
 
 impl Model {
-    /// The model's state as the tables would hold it, ids aside: those are the model's own.
+    /// The model's state as the tables would hold it. The ids are the model's own.
     pub fn state(&self) -> State {
-        use ColumnKind::{Generated, Plain};
-        let reference = |table: &str| ColumnKind::Reference { table: table.to_owned() };
-        let time = || TEMPORAL.to_owned();
-        let mut state = State::default();
-        let mut add = |name: &str, columns: Vec<(&str, ColumnKind)>, rows: Vec<Vec<String>>| {
-            state.0.insert(name.to_owned(), table(columns, rows));
+        let (experiments, metrics) = self.experiment_rows();
+        let rows = [experiments, metrics, self.metadata_rows(), self.version_rows(), self.model_rows()];
+        let tables = COLUMNS.iter().zip(rows);
+        State(tables.map(|((name, columns), rows)| ((*name).to_owned(), table(columns, rows))).collect())
+    }
+
+    fn model_rows(&self) -> Rows {
+        let row = |(id, name): (&i32, &String)| vec![id.to_string(), name.clone(), "system".into(), time()];
+        self.models.iter().map(row).collect()
+    }
+
+    fn version_rows(&self) -> Rows {
+        let row = |(id, (version, stage)): (i32, (&Version, &_))| {
+            let [model, number] = in_words(version);
+            vec![id.to_string(), model, number, FRAMEWORK.into(), format!("{stage}"), time()]
         };
-        add(
-            "models",
-            vec![("id", Generated), ("name", Plain), ("created_by", Plain), ("created_at", Plain)],
-            self.models
-                .iter()
-                .map(|(id, name)| vec![id.to_string(), name.clone(), "system".into(), time()])
-                .collect(),
-        );
-        add(
-            "model_versions",
-            vec![
-                ("id", Generated),
-                ("model_id", reference("models")),
-                ("version", Plain),
-                ("framework", Plain),
-                ("stage", Plain),
-                ("created_at", Plain),
-            ],
-            (1..)
-                .zip(&self.stages)
-                .map(|(id, (version, stage))| {
-                    let [id, model, number] = [id, version.model, version.number].map(|n| n.to_string());
-                    vec![id, model, number, FRAMEWORK.into(), stage.to_string(), time()]
-                })
-                .collect(),
-        );
-        add(
-            "model_metadata",
-            vec![
-                ("model_id", reference("models")),
-                ("version", Plain),
-                ("tags", Plain),
-                ("parameters", Plain),
-                ("version_lock", Plain),
-                ("updated_at", Plain),
-            ],
-            self.metadata
-                .iter()
-                .map(|(version, metadata)| {
-                    let quoted: Vec<_> = metadata.tags.iter().map(|tag| format!("\"{tag}\"")).collect();
-                    let [model, number] = [version.model, version.number].map(|n| n.to_string());
-                    let tags = format!("[{}]", quoted.join(", "));
-                    vec![model, number, tags, "{}".into(), metadata.version_lock.to_string(), time()]
-                })
-                .collect(),
-        );
-        let experiments = || (GENERATED_FROM..).zip(&self.experiments);
-        add(
-            "experiments",
-            vec![
-                ("id", Generated),
-                ("model_id", reference("models")),
-                ("version", Plain),
-                ("status", Plain),
-                ("started_at", Plain),
-            ],
-            experiments()
-                .map(|(id, (version, _))| {
-                    let [id, model, number] = [id, version.model, version.number].map(|n| n.to_string());
-                    vec![id, model, number, "completed".into(), time()]
-                })
-                .collect(),
-        );
-        add(
-            "metrics",
-            vec![
-                ("experiment_id", reference("experiments")),
-                ("name", Plain),
-                ("value", Plain),
-                ("recorded_at", Plain),
-            ],
-            experiments()
-                .map(|(id, (_, value))| vec![id.to_string(), "accuracy".into(), value.to_string(), time()])
-                .collect(),
-        );
-        state
+        (1..).zip(&self.stages).map(row).collect()
+    }
+
+    fn metadata_rows(&self) -> Rows {
+        let row = |(version, metadata): (&Version, &Metadata)| {
+            let [model, number] = in_words(version);
+            let quoted: Vec<_> =
+                metadata.tags.iter().map(|tag| Value::from(tag.as_str()).to_string()).collect();
+            let tags = format!("[{}]", quoted.join(", "));
+            vec![model, number, tags, "{}".into(), metadata.version_lock.to_string(), time()]
+        };
+        self.metadata.iter().map(row).collect()
+    }
+
+    fn experiment_rows(&self) -> (Rows, Rows) {
+        let rows = (GENERATED_FROM..).zip(&self.experiments).map(|(id, (version, accuracy))| {
+            let ([model, number], id) = (in_words(version), id.to_string());
+            let metric = vec![id.clone(), "accuracy".into(), accuracy.to_string(), time()];
+            (vec![id, model, number, "completed".into(), time()], metric)
+        });
+        rows.unzip()
     }
 
     /// Whether the tables say what the model's say: the same rows, generated ids aside. None when the state does not hold
@@ -106,11 +72,29 @@ impl Model {
     }
 }
 
-fn table(columns: Vec<(&str, ColumnKind)>, rows: Vec<Vec<String>>) -> Table {
-    let columns = columns.into_iter().map(|(name, kind)| Column { name: name.to_owned(), kind });
+fn time() -> String {
+    TEMPORAL.to_owned()
+}
+
+fn in_words(version: &Version) -> [String; 2] {
+    [version.model, version.number].map(|number| number.to_string())
+}
+
+fn table(columns: &str, rows: Rows) -> Table {
     let mut rows: Vec<Vec<Datum>> = rows.into_iter().map(|row| row.into_iter().map(Some).collect()).collect();
     rows.sort();
-    Table { columns: columns.collect(), rows }
+    Table { columns: columns.split(' ').map(column).collect(), rows }
+}
+
+fn column(word: &str) -> Column {
+    let (name, kind) = match word.split_once('>') {
+        Some((name, table)) => (name, ColumnKind::Reference { table: table.to_owned() }),
+        None => match word.strip_suffix('!') {
+            Some(name) => (name, ColumnKind::Generated),
+            None => (word, ColumnKind::Plain),
+        },
+    };
+    Column { name: name.to_owned(), kind }
 }
 
 /// What the tables say, sorted; none when a table or a value is missing.

@@ -1,5 +1,5 @@
-//! An acknowledged operation has its effect and a failed one has none: as many versions, tags, models and metrics are
-//! there as were acknowledged, and no more. Operations whose outcome is unknown may count or not.
+//! There are as many versions, models, metrics and tags as were acknowledged, no fewer and no more: read off the state at
+//! the end, whatever the statements said. Operations whose outcome is unknown may count or not.
 
 use crate::check::{Claim, Evidence, Judgement, Run};
 use crate::history::{Failure, Outcome};
@@ -9,7 +9,7 @@ use super::super::{Model, Op};
 use super::judged;
 
 /// The claim in words.
-pub const NAME: &str = "what is acknowledged has its effect, and nothing else has";
+pub const NAME: &str = "as many rows as were acknowledged";
 
 pub(super) fn claim() -> Claim<Op> {
     Claim::new(NAME, |run| judged(judge(run)))
