@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::BytesMut;
 
-use super::effect::Effect;
+use super::effect::{self, Effect};
 use super::record::{Recorder, Report};
 use super::wire::{self, Frame, WireError};
 use crate::history::{Statement, Transaction};
@@ -23,7 +23,12 @@ pub enum Mode {
 /// What is held: the messages up to a Sync, Query or Flush, or the wish to close.
 #[derive(Debug)]
 enum Group {
-    Messages { frames: Vec<Frame>, effect: Effect },
+    Messages {
+        frames: Vec<Frame>,
+        effect: Effect,
+    },
+    /// A simple Query that only ends a transaction.
+    End(Frame),
     Close,
 }
 
@@ -101,8 +106,13 @@ impl Connection {
     pub fn held(&self) -> Option<Effect> {
         self.held.front().map(|group| match group {
             Group::Messages { effect, .. } => *effect,
-            Group::Close => Effect::Step,
+            Group::End(_) if self.is_idle() => Effect::None,
+            Group::End(_) | Group::Close => Effect::Step,
         })
+    }
+
+    fn is_idle(&self) -> bool {
+        self.transaction == Transaction::Idle && !self.under_way()
     }
 
     /// Text of the statement that was sent last, for reports on what waits.
@@ -139,11 +149,21 @@ impl Connection {
         self.group.push(frame);
         if cut {
             let frames = std::mem::take(&mut self.group);
-            let effect = self.recorder.effect(&frames);
-            self.held.push_back(Group::Messages { frames, effect });
+            self.held.push_back(self.group_of(frames)?);
             self.pass(mode)?;
         }
         Ok(())
+    }
+
+    fn group_of(&self, mut frames: Vec<Frame>) -> Result<Group, WireError> {
+        if let [frame] = frames.as_slice()
+            && frame.tag == b'Q'
+            && effect::only_ends(&frame.body().text()?)
+        {
+            return Ok(Group::End(frames.remove(0)));
+        }
+        let effect = self.recorder.effect(&frames);
+        Ok(Group::Messages { frames, effect })
     }
 
     /// The client is gone, or said goodbye. With a transaction open that is a step: it releases locks.
@@ -179,24 +199,37 @@ impl Connection {
     /// # Errors
     /// [`WireError::Short`] when a held message ends before its fields do.
     pub fn release(&mut self) -> Result<(), WireError> {
+        let in_vain = self.held() == Some(Effect::None);
         match self.held.pop_front() {
             None => {}
             Some(Group::Close) => self.send_close(),
-            Some(Group::Messages { frames, .. }) => {
-                let text = self.recorder.text(&frames);
-                if !text.is_empty() {
-                    self.current_sql = text;
-                }
-                for frame in &frames {
-                    self.recorder.sent(frame)?;
-                    self.to_server.extend_from_slice(&frame.raw);
-                    if matches!(frame.tag, b'S' | b'Q' | b'F') {
-                        self.awaited.push_back(Origin::Client);
-                    }
-                }
+            Some(Group::End(frame)) if in_vain => {
+                self.recorder.sent_in_vain();
+                self.send(&frame);
             }
+            Some(Group::End(frame)) => self.send_all(&[frame])?,
+            Some(Group::Messages { frames, .. }) => self.send_all(&frames)?,
         }
         Ok(())
+    }
+
+    fn send_all(&mut self, frames: &[Frame]) -> Result<(), WireError> {
+        let text = self.recorder.text(frames);
+        if !text.is_empty() {
+            self.current_sql = text;
+        }
+        for frame in frames {
+            self.recorder.sent(frame)?;
+            self.send(frame);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, frame: &Frame) {
+        self.to_server.extend_from_slice(&frame.raw);
+        if matches!(frame.tag, b'S' | b'Q' | b'F') {
+            self.awaited.push_back(Origin::Client);
+        }
     }
 
     fn send_close(&mut self) {

@@ -32,6 +32,13 @@ pub fn of_sql(sql: &str) -> Effect {
     if harmless || is_introspection(sql) { Effect::Fused } else { Effect::Step }
 }
 
+/// Whether a text only ends a transaction, and so does nothing at all where none is open. Drivers send such a ROLLBACK
+/// after a COMMIT that failed, at a moment of their own choosing.
+pub fn only_ends(sql: &str) -> bool {
+    let words: Vec<_> = words(sql.trim_end().trim_end_matches(';')).collect();
+    matches!(words.iter().map(String::as_str).collect::<Vec<_>>()[..], ["ROLLBACK" | "ABORT"])
+}
+
 /// SET CONSTRAINTS checks what was deferred, and SET TRANSACTION SNAPSHOT takes another's snapshot: both do more than set.
 fn is_more_than_a_setting(first: &str, second: Option<&str>, part: &str) -> bool {
     first == "SET" && (second == Some("CONSTRAINTS") || part.to_ascii_uppercase().contains("SNAPSHOT"))
@@ -66,6 +73,12 @@ fn words(part: &str) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plain_rollback_only_ends() {
+        assert!(only_ends("ROLLBACK") && only_ends(" rollback; "));
+        assert!(!only_ends("ROLLBACK TO s") && !only_ends("COMMIT") && !only_ends("ROLLBACK; SELECT 1"));
+    }
 
     #[test]
     fn only_what_is_known_to_be_harmless_is_fused() {

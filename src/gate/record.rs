@@ -50,6 +50,10 @@ enum Expected {
     Query { sql: String, columns: Vec<Column>, statement: Statement, results: usize },
     /// CloseComplete.
     Close,
+    /// ReadyForQuery after a Sync.
+    Ready,
+    /// The answer to a message that does nothing: not recorded.
+    Nothing,
 }
 
 /// Watches one connection.
@@ -189,6 +193,7 @@ impl Recorder {
             },
             b'E' => self.execute(&fields.text()?),
             b'C' => Expected::Close,
+            b'S' => Expected::Ready,
             b'Q' => Expected::Query {
                 sql: fields.text()?,
                 columns: Vec::new(),
@@ -199,6 +204,11 @@ impl Recorder {
         };
         self.expected.push_back(expected);
         Ok(())
+    }
+
+    /// Notes that a simple Query goes to the server which does nothing at all.
+    pub fn sent_in_vain(&mut self) {
+        self.expected.push_back(Expected::Nothing);
     }
 
     fn execute(&self, portal: &str) -> Expected {
@@ -233,7 +243,7 @@ impl Recorder {
                 self.notices.push(format!("{}:  {}", notice.severity, notice.message));
             }
             b'E' => self.error(Report::read(frame)?.into_error()),
-            b'Z' => self.expected.clear(),
+            b'Z' => self.ready(),
             _ => {}
         }
         Ok(())
@@ -321,21 +331,38 @@ impl Recorder {
         }
     }
 
-    /// An error ends the group: what was expected after it does not come.
+    /// The group is complete. Notices that nothing was to be said for go with it.
+    fn ready(&mut self) {
+        self.notices.clear();
+        while let Some(expected) = self.expected.pop_front() {
+            if matches!(expected, Expected::Query { .. } | Expected::Ready | Expected::Nothing) {
+                break;
+            }
+        }
+    }
+
+    /// An error ends the group: what was expected before its end does not come.
     fn error(&mut self, error: ServerError) {
         let sql_of =
             |name: &str| self.prepared.get(name).map(|prepared| prepared.sql.clone()).unwrap_or_default();
-        let statement = match self.expected.pop_front() {
-            Some(Expected::Execute { statement, .. }) => statement,
-            Some(Expected::Query { sql, statement, .. }) => Statement { sql, ..statement },
+        let statement = match self.expected.front_mut() {
+            Some(Expected::Execute { statement, .. }) => std::mem::take(statement),
+            Some(Expected::Query { sql, statement, .. }) => {
+                Statement { sql: sql.clone(), ..std::mem::take(statement) }
+            }
             Some(Expected::Parse(name) | Expected::Bind(name) | Expected::Describe(name)) => {
-                Statement { sql: sql_of(&name), ..Statement::default() }
+                Statement { sql: sql_of(name), ..Statement::default() }
             }
             _ => Statement::default(),
         };
         let notices = std::mem::take(&mut self.notices);
         self.finished.push(Statement { error: Some(error), notices, ..statement });
-        self.expected.clear();
+        let ends = |expected: &Expected| {
+            matches!(expected, Expected::Query { .. } | Expected::Ready | Expected::Nothing)
+        };
+        while self.expected.front().is_some_and(|expected| !ends(expected)) {
+            self.expected.pop_front();
+        }
     }
 }
 

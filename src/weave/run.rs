@@ -173,6 +173,10 @@ impl<'a, S: Subject> Weaver<'a, S> {
             return None;
         }
         let slot = &mut self.slots[session.index()];
+        if view.held == Some(Effect::None) {
+            self.gate.release(session);
+            return None;
+        }
         if let Some(effect) = view.held {
             if slot.open_step.is_none() || slot.effect_had {
                 return Some(Rest::Runnable);

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::LockReports;
 use super::lane::LaneError;
+use super::observer::Blocked;
 use super::reins::Reins;
 use super::run::{Stop, Weaver};
 use crate::history::Wait;
@@ -30,6 +31,56 @@ const REPORT_WAIT_MAX: Duration = Duration::from_millis(20);
 /// First time between two questions where no event comes; it doubles up to [`ASK_EVERY_MAX`].
 const ASK_EVERY_MIN: Duration = Duration::from_millis(2);
 const ASK_EVERY_MAX: Duration = Duration::from_millis(50);
+
+/// Who waits for whom at one moment.
+struct Waits {
+    /// The sessions that were asked about.
+    waiting: Vec<SessionId>,
+    /// Backends and whose they are.
+    owners: Vec<(i32, SessionId)>,
+    answers: Vec<Blocked>,
+}
+
+impl Waits {
+    fn owner(&self, pid: i32) -> Option<SessionId> {
+        self.owners.iter().find(|(other, _)| *other == pid).map(|(_, session)| *session)
+    }
+
+    /// Those that are stably blocked, with those that hold them up.
+    fn stable(&self) -> BTreeMap<SessionId, Vec<SessionId>> {
+        let mut stable: BTreeMap<SessionId, Vec<SessionId>> = BTreeMap::new();
+        // Rounds over one answer: who waits for one that has just joined is stable too.
+        loop {
+            let is_stable =
+                |session: &SessionId| !self.waiting.contains(session) || stable.contains_key(session);
+            let next = self.answers.iter().find_map(|wait| {
+                let session = self.owner(wait.pid).filter(|session| !stable.contains_key(session))?;
+                let mut by: Vec<_> =
+                    wait.by.iter().filter_map(|pid| self.owner(*pid)).filter(is_stable).collect();
+                by.sort();
+                by.dedup();
+                (!by.is_empty() || waits_for_prepared(wait)).then_some((session, by))
+            });
+            let Some((session, by)) = next else { return stable };
+            stable.insert(session, by);
+        }
+    }
+
+    /// Those whose lock has been granted: none of the case's sessions holds them up any more.
+    fn granted(&self) -> Vec<SessionId> {
+        let held_up =
+            |wait: &Blocked| wait.by.iter().any(|pid| self.owner(*pid).is_some()) || waits_for_prepared(wait);
+        let is_held_up = |session: SessionId| {
+            self.answers.iter().any(|wait| self.owner(wait.pid) == Some(session) && held_up(wait))
+        };
+        self.waiting.iter().copied().filter(|session| !is_held_up(*session)).collect()
+    }
+}
+
+/// A prepared transaction has no session, and no one of the case moves it unasked.
+fn waits_for_prepared(wait: &Blocked) -> bool {
+    wait.by.contains(&0)
+}
 
 impl<S: Subject> Weaver<'_, S> {
     /// Waits until each session is at rest or stably blocked.
@@ -78,7 +129,7 @@ impl<S: Subject> Weaver<'_, S> {
 
     /// Lets those of `running` join the stable set that belong there. Returns whether any did.
     async fn join_blocked(&mut self, running: &[SessionId]) -> Result<bool, LaneError> {
-        let stable = self.stable(running).await?;
+        let stable = self.waits(running).await?.stable();
         let joining: Vec<_> = stable.into_iter().filter(|(session, _)| running.contains(session)).collect();
         for (session, by) in &joining {
             self.note_wait(*session, by);
@@ -88,10 +139,16 @@ impl<S: Subject> Weaver<'_, S> {
 
     /// Asks about those that wait while no one runs. Returns whether one can go on and has been let go.
     async fn let_go(&mut self) -> Result<bool, LaneError> {
-        let stable = self.stable(&[]).await?;
-        let mut free: Vec<_> =
-            self.blocked.iter().filter(|session| !stable.contains_key(session)).copied().collect();
-        // Without reins all that are free run already; with them, only the one that has waited longest shall.
+        let waits = self.waits(&[]).await?;
+        let mut free: Vec<_> = match self.reins {
+            // Who still waits for one that is held still must not be let go: that one goes first.
+            Reins::Held => waits.granted(),
+            // Without reins all that are not stably blocked run already.
+            Reins::Loose => {
+                let stable = waits.stable();
+                self.blocked.iter().filter(|session| !stable.contains_key(session)).copied().collect()
+            }
+        };
         free.sort_by_key(|session| self.slots[session.index()].open_step);
         if self.reins == Reins::Held {
             free.truncate(1);
@@ -103,31 +160,13 @@ impl<S: Subject> Weaver<'_, S> {
         Ok(!free.is_empty())
     }
 
-    /// Those of `running` and of the blocked sessions that are stably blocked now, with those that hold them up.
-    async fn stable(
-        &mut self,
-        running: &[SessionId],
-    ) -> Result<BTreeMap<SessionId, Vec<SessionId>>, LaneError> {
+    /// Who waits for whom at this moment, of `running` and of the blocked sessions.
+    async fn waits(&mut self, running: &[SessionId]) -> Result<Waits, LaneError> {
         let owners = self.gate.pids();
         let waiting: Vec<_> = running.iter().chain(&self.blocked).copied().collect();
         let pids: Vec<i32> = waiting.iter().flat_map(|session| self.gate.waiting_pids(*session)).collect();
-        let waits = self.observer.blockers(&pids).await?;
-        let owner = |pid: i32| owners.iter().find(|(other, _)| *other == pid).map(|(_, session)| *session);
-        let mut stable: BTreeMap<SessionId, Vec<SessionId>> = BTreeMap::new();
-        // Rounds over one answer: who waits for one that has just joined is stable too.
-        loop {
-            let is_stable = |session: &SessionId| !waiting.contains(session) || stable.contains_key(session);
-            let next = waits.iter().find_map(|wait| {
-                let session = owner(wait.pid).filter(|session| !stable.contains_key(session))?;
-                let mut by: Vec<_> = wait.by.iter().filter_map(|pid| owner(*pid)).filter(is_stable).collect();
-                by.sort();
-                by.dedup();
-                // A prepared transaction has no session, and no one of the case moves it unasked.
-                (!by.is_empty() || wait.by.contains(&0)).then_some((session, by))
-            });
-            let Some((session, by)) = next else { return Ok(stable) };
-            stable.insert(session, by);
-        }
+        let answers = self.observer.blockers(&pids).await?;
+        Ok(Waits { waiting, owners, answers })
     }
 
     fn note_wait(&mut self, session: SessionId, by: &[SessionId]) {
