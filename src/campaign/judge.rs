@@ -78,6 +78,11 @@ impl<S: Subject> Judge<S> {
         Self { subject, claims, remembered: HashMap::new() }
     }
 
+    /// Forgets what serial orders came to.
+    pub fn forget(&mut self) {
+        self.remembered.clear();
+    }
+
     /// What every claim says of the run. Serial equivalence is searched for only where no other claim is violated: it
     /// would be violated too, and is the one that costs.
     ///

@@ -1,0 +1,195 @@
+//! How many cases a second: three sessions, one operation each of four statements (BEGIN, SELECT, UPDATE, COMMIT),
+//! through the gate, all lanes together; beside it pgbench with the same statements and as many clients on the same
+//! server, as the limit.
+//!
+//! `cargo bench --bench throughput [-- --lanes N --seconds S]`
+//!
+//! A case is the whole of it: the tables are put back, every statement is held, released and settled, the history is
+//! recorded, the final state is read. "Judged" adds the claims and serial equivalence by re-execution.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use pgweave::campaign::{Judge, StandingLane, lanes_by_default, shared_server};
+use pgweave::case::Case;
+use pgweave::explore::follow::Follow;
+use pgweave::prelude::*;
+use pgweave::server::{Endpoint, Server};
+use pgweave::weave::Limits;
+
+/// One guarded update of a row of one's own, or of everybody's.
+struct Updates;
+
+impl Subject for Updates {
+    type Op = i32;
+
+    fn schema(&self) -> String {
+        "CREATE TABLE md (id int PRIMARY KEY, v int NOT NULL, version_lock int NOT NULL);
+         INSERT INTO md SELECT id, 0, 0 FROM generate_series(1, 4) id"
+            .to_owned()
+    }
+
+    fn operations(&self) -> BoxedStrategy<i32> {
+        (1..=4_i32).boxed()
+    }
+
+    async fn run(&self, session: &Session, id: &i32) -> Result<Value, Failure> {
+        let mut tx = session.pool().begin().await?;
+        let (v, lock): (i32, i32) =
+            sqlx::query_as("SELECT v, version_lock FROM md WHERE id = $1 FOR UPDATE").bind(id).fetch_one(&mut *tx).await?;
+        let update = "UPDATE md SET v = $1, version_lock = version_lock + 1 WHERE id = $2 AND version_lock = $3";
+        let done = sqlx::query(update).bind(v + 1).bind(id).bind(lock).execute(&mut *tx).await?;
+        tx.commit().await?;
+        if done.rows_affected() == 0 { Err(Failure::refused("conflict")) } else { Ok(json!(v + 1)) }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Judging {
+    Off,
+    On,
+}
+
+/// A program, and the schedule that is run over and over.
+struct Workload {
+    name: &'static str,
+    ids: [i32; 3],
+    schedule: &'static str,
+    isolation: Isolation,
+    waits: usize,
+}
+
+const WORKLOADS: [Workload; 2] = [
+    Workload {
+        name: "no conflict",
+        ids: [1, 2, 3],
+        schedule: "A B C A B C A B C",
+        isolation: ReadCommitted,
+        waits: 0,
+    },
+    Workload {
+        name: "one blocked step",
+        ids: [1, 1, 2],
+        schedule: "A B C A B C A B C",
+        isolation: ReadCommitted,
+        waits: 1,
+    },
+];
+
+fn main() {
+    let lanes = number("--lanes").unwrap_or(lanes_by_default() as u64) as usize;
+    let seconds = number("--seconds").unwrap_or(5);
+    let server = on_a_runtime(async { shared_server().await.expect("a server") });
+    println!("PostgreSQL {}, {lanes} lanes, {seconds} s each\n", server.version() / 10_000);
+    for workload in &WORKLOADS {
+        let pgbench = pgbench(&server, workload, lanes, seconds);
+        for judging in [Judging::Off, Judging::On] {
+            let rate = cases_a_second(&server, workload, lanes, seconds, judging);
+            let judged = if judging == Judging::On { ", judged" } else { "" };
+            let mut line = format!("{:<28}{rate:>8.0} cases/s", format!("{}{judged}", workload.name));
+            if let (Some(limit), Judging::Off) = (pgbench, judging) {
+                let share = rate / limit * 100.0;
+                write!(line, "   pgbench: {limit:.0} of the same, so {share:.0} % of the limit").expect("a string");
+            }
+            println!("{line}");
+        }
+    }
+}
+
+fn number(flag: &str) -> Option<u64> {
+    let args: Vec<String> = std::env::args().collect();
+    let at = args.iter().position(|arg| arg == flag)?;
+    Some(args.get(at + 1)?.parse().expect("a number"))
+}
+
+fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, future)
+}
+
+fn cases_a_second(server: &Arc<Server>, workload: &Workload, lanes: usize, seconds: u64, judging: Judging) -> f64 {
+    let count = AtomicU64::new(0);
+    let rates = std::thread::scope(|scope| {
+        let lane = || scope.spawn(|| on_a_runtime(lane(server, workload, Duration::from_secs(seconds), judging, &count)));
+        let threads: Vec<_> = (0..lanes).map(|_| lane()).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a lane")).sum::<f64>()
+    });
+    assert!(count.load(Ordering::Relaxed) > 0, "no case was run");
+    rates
+}
+
+/// Runs cases for so long, and says how many a second.
+async fn lane(server: &Arc<Server>, workload: &Workload, time: Duration, judging: Judging, count: &AtomicU64) -> f64 {
+    let subject = Arc::new(Updates);
+    let mut standing =
+        StandingLane::open(server, subject.clone(), 3, Limits::default()).await.expect("a lane");
+    let mut judge = Judge::new(subject);
+    let case = Case {
+        isolation: workload.isolation,
+        sessions: workload.ids.iter().map(|id| vec![*id]).collect(),
+        schedule: workload.schedule.parse().expect("a schedule"),
+    };
+    // Connections are opened and statements prepared before the clock runs.
+    standing.lane.run(&case, &mut Follow::new(&case.schedule)).await.expect("a run");
+    let started = Instant::now();
+    let mut ran = 0_u32;
+    while started.elapsed() < time {
+        let traced = standing.lane.run(&case, &mut Follow::new(&case.schedule)).await.expect("a run");
+        let waits = traced.history.steps.iter().filter(|step| step.wait.is_some()).count();
+        assert_eq!(waits, workload.waits, "the schedule does what it is meant to");
+        if judging == Judging::On {
+            // Every case is another program to the judge, as in a campaign, where few are the same.
+            judge.forget();
+            judge.judge(&mut standing.lane, &case, &traced.history).await.expect("a judgement");
+        }
+        ran += 1;
+    }
+    let rate = f64::from(ran) / started.elapsed().as_secs_f64();
+    count.fetch_add(u64::from(ran), Ordering::Relaxed);
+    standing.close(server).await.expect("a closed lane");
+    rate
+}
+
+/// What pgbench reaches with the same statements and as many clients, in cases of three transactions a second. None where
+/// pgbench is not beside the server's binaries.
+fn pgbench(server: &Arc<Server>, workload: &Workload, lanes: usize, seconds: u64) -> Option<f64> {
+    let Endpoint::Unix { folder, port } = server.endpoint() else { return None };
+    let database = on_a_runtime(async {
+        let database = server.create_database().await.expect("a database");
+        let mut connection = sqlx::ConnectOptions::connect(&database.connect_options()).await.expect("a connection");
+        // Each client has rows of its own, or shares one with another, as in the cases.
+        sqlx::raw_sql(
+            "CREATE TABLE md (id int PRIMARY KEY, v int NOT NULL, version_lock int NOT NULL);
+             INSERT INTO md SELECT id, 0, 0 FROM generate_series(0, 999) id",
+        )
+        .execute(&mut connection)
+        .await
+        .expect("a table");
+        database
+    });
+    let clients = 3 * lanes;
+    let shared = if workload.waits == 0 { ":client_id" } else { ":client_id / 2" };
+    let script = format!(
+        "\\set id {shared}\nBEGIN;\nSELECT v, version_lock FROM md WHERE id = :id FOR UPDATE;\nUPDATE md SET v = v + 1, \
+         version_lock = version_lock + 1 WHERE id = :id;\nCOMMIT;\n"
+    );
+    let file = std::env::temp_dir().join(format!("pgweave-bench-{}.sql", std::process::id()));
+    std::fs::write(&file, script).expect("a script");
+    let ran = std::process::Command::new(pgbench_binary())
+        .args(["-n", "-M", "prepared", "-j", "2", "-c", &clients.to_string(), "-T", &seconds.to_string()])
+        .args(["-h", &folder.display().to_string(), "-p", &port.to_string(), "-U", server.user()])
+        .args(["-f", &file.display().to_string(), database.name()])
+        .output();
+    let _ = std::fs::remove_file(&file);
+    on_a_runtime(async { server.drop_database(database).await.expect("a dropped database") });
+    let text = String::from_utf8_lossy(&ran.ok()?.stdout).into_owned();
+    let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse::<f64>().ok());
+    tps.map(|tps| tps / 3.0)
+}
+
+fn pgbench_binary() -> std::path::PathBuf {
+    let debian = (14..=18).rev().map(|major| format!("/usr/lib/postgresql/{major}/bin/pgbench").into());
+    debian.into_iter().find(|path: &std::path::PathBuf| path.exists()).unwrap_or_else(|| "pgbench".into())
+}
