@@ -131,7 +131,7 @@ impl Running {
     }
 
     pub(super) fn id(&self) -> &str {
-        self.container.as_ref().map_or("", ContainerAsync::id)
+        self.container.as_ref().map_or("", |container| container.id())
     }
 
     /// Lets the container outlive this process. Returns its id.

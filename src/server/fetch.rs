@@ -21,8 +21,6 @@ use super::wish::Wish;
 
 /// A client has this long to bring 10 to 25 MB.
 const CLIENT_MAX: Duration = Duration::from_secs(180);
-/// How often it is looked whether another run has ended its fetching.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,7 +83,7 @@ pub(super) async fn fetched(wish: &Wish, account: &Account) -> Result<Binaries, 
         return Err(format!("there is no {} for {os} on {arch} in the list", wish.version_in_words()));
     }
     let store = store(account).map_err(|error| error.to_string())?;
-    let _lock = wait_for_lock(&store).await.map_err(|error| format!("{}: {error}", store.display()))?;
+    let _lock = FolderLock::wait(&store).await.map_err(|error| format!("{}: {error}", store.display()))?;
     // Another run may have fetched it while we waited.
     if let Ok(binaries) = cached(wish, account) {
         return Ok(binaries);
@@ -99,16 +97,6 @@ pub(super) async fn fetched(wish: &Wish, account: &Account) -> Result<Binaries, 
         }
     }
     Err(reasons.join("; "))
-}
-
-/// Not by a call that blocks: the caller must stay free to be interrupted.
-async fn wait_for_lock(store: &Path) -> io::Result<FolderLock> {
-    loop {
-        match FolderLock::try_take(store)? {
-            Some(lock) => return Ok(lock),
-            None => tokio::time::sleep(LOOK_EVERY).await,
-        }
-    }
 }
 
 /// Fetches, checks, unpacks, tries and keeps one package.

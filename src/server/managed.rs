@@ -2,7 +2,7 @@
 //!
 //! Nothing of a campaign needs it; it is for those who want to look at a database while they work. It is kept in a
 //! folder of the user's cache and survives the command; after a restart of the machine the next `up` starts it again
-//! on the same data. Every change of it is made under a lock, so that two commands at once do not collide.
+//! on the same data, less what was committed in the last second if it was killed. Every change of it is made under a lock, so that two commands at once do not collide.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
@@ -12,7 +12,9 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 use super::account::Account;
-use super::error::{ServerError, While};
+#[cfg(feature = "containers")]
+use super::container::{Keep, Left, Running};
+use super::error::{ServerError, Skipped, While};
 use super::folders::{self, FolderLock};
 use super::local::{self, Binaries};
 use super::login::{Endpoint, Login};
@@ -74,12 +76,18 @@ impl Managed {
     /// # Errors
     /// When its folder cannot be made, or nobody could run it.
     pub fn of_this_user() -> Result<Self, ServerError> {
-        let account = Account::for_server().ok_or_else(|| {
-            let why = "PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody: run as another user";
-            ServerError::Managed(why.to_owned())
-        })?;
+        let account = account()?;
         let folder = folders::managed(&account).while_("use", Path::new("the cache folder"))?;
         Ok(Self { folder, account })
+    }
+
+    /// Another one, in a folder of its own. The folder must be short enough for a socket's path, and the account that
+    /// runs the server must reach it.
+    ///
+    /// # Errors
+    /// When nobody could run it.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Result<Self, ServerError> {
+        Ok(Self { folder: folder.into(), account: account()? })
     }
 
     /// Starts it, unless it is up.
@@ -87,7 +95,7 @@ impl Managed {
     /// # Errors
     /// When it is up in another version than the wanted one, or cannot be started.
     pub async fn up(&self, wish: &Wish) -> Result<Up, ServerError> {
-        let lock = self.lock()?;
+        let lock = self.lock().await?;
         let state = self.state()?;
         if let Some(status) = self.answering(state.as_ref()).await {
             return fits(&status, state.as_ref(), wish).map(|()| Up::Already(status));
@@ -123,7 +131,7 @@ impl Managed {
         if !self.folder.is_dir() {
             return Ok(Down::Already);
         }
-        let _lock = self.lock()?;
+        let lock = self.lock().await?;
         let state = self.state()?;
         if let Some(State::Container { id }) = &state {
             remove_container(id).await?;
@@ -138,6 +146,7 @@ impl Managed {
                 _ => {}
             }
         }
+        lock.remove_if_empty();
         Ok(if state.is_some() { Down::Stopped } else { Down::Already })
     }
 
@@ -250,8 +259,8 @@ impl Managed {
         })
     }
 
-    fn lock(&self) -> Result<FolderLock, ServerError> {
-        FolderLock::take(&self.folder).while_("lock", &self.folder)
+    async fn lock(&self) -> Result<FolderLock, ServerError> {
+        FolderLock::wait(&self.folder).await.while_("lock", &self.folder)
     }
 
     fn state(&self) -> Result<Option<State>, ServerError> {
@@ -321,6 +330,13 @@ impl State {
     }
 }
 
+fn account() -> Result<Account, ServerError> {
+    Account::for_server().ok_or_else(|| {
+        let why = "PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody";
+        ServerError::Managed(format!("{why}: run as another user"))
+    })
+}
+
 fn down() -> ServerError {
     ServerError::Managed("the managed server is not up: start it with `cargo xtask db up`".to_owned())
 }
@@ -360,10 +376,6 @@ fn into_psql(mut psql: Command, login: &Login) -> Command {
     }
     psql
 }
-
-#[cfg(feature = "containers")]
-use super::container::{Keep, Left, Running};
-use super::error::Skipped;
 
 #[cfg(feature = "containers")]
 async fn start_container(wish: &Wish) -> Result<State, Skipped> {
