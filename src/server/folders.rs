@@ -204,7 +204,8 @@ fn remove_run(path: &Path) {
     lock.remove_if_empty();
 }
 
-/// Removes the folders of dead runs below `root`, each after `stop` has stopped what still runs in it. Returns how many.
+/// Removes the folders of dead runs below `root`, each after `stop` has stopped what still runs in it. Returns how
+/// many.
 pub(super) fn remove_dead_runs(root: &Path, stop: impl Fn(&Path)) -> usize {
     if !root.is_dir() {
         return 0;
