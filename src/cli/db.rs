@@ -1,7 +1,7 @@
 //! `pgweave db`: the managed server, for those who want to look at a database while they work.
 //!
-//! stdout has the answer and nothing else, so that `export DATABASE_URL=$(… db url)` works. Nothing here is needed for
-//! a campaign, which finds or starts a server of its own.
+//! stdout has the answer and nothing else, so that `export DATABASE_URL=$(… db url)` works. Nothing here is needed
+//! for a campaign, which finds or starts a server of its own.
 
 use std::os::unix::process::CommandExt;
 
@@ -12,6 +12,8 @@ use crate::server::{Container, NEWEST_MAJOR, OLDEST_MAJOR, ServerError, Wish};
 
 /// All was well.
 const FINE: u8 = 0;
+/// The versions that can be asked for.
+const MAJORS: std::ops::RangeInclusive<i64> = OLDEST_MAJOR as i64..=NEWEST_MAJOR as i64;
 /// It could not be done; stderr says why.
 const COULD_NOT: u8 = 3;
 
@@ -44,7 +46,7 @@ enum Action {
 #[derive(Debug, Args)]
 struct UpArgs {
     /// The major version, 14 to 18. The newest at hand, where it is left out.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(i64::from(OLDEST_MAJOR)..=i64::from(NEWEST_MAJOR)))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(MAJORS))]
     version: Option<u32>,
     /// Run it in a container.
     #[arg(long)]

