@@ -149,10 +149,28 @@ impl Connection {
         self.group.push(frame);
         if cut {
             let frames = std::mem::take(&mut self.group);
+            if matches!(frames.as_slice(), [sync] if sync.tag == b'S')
+                && !self.under_way()
+                && self.held.is_empty()
+            {
+                self.answer_sync();
+                return Ok(());
+            }
             self.held.push_back(self.group_of(frames)?);
             self.pass(mode)?;
         }
         Ok(())
+    }
+
+    /// A Sync with nothing before it only asks where the transaction stands, and that is known here: pools ask it each
+    /// time a connection is given back.
+    fn answer_sync(&mut self) {
+        let status = match self.transaction {
+            Transaction::Open => b'T',
+            Transaction::Failed => b'E',
+            Transaction::Idle | Transaction::Lost => b'I',
+        };
+        self.to_client.extend_from_slice(&wire::frame(b'Z', &[status]));
     }
 
     fn group_of(&self, mut frames: Vec<Frame>) -> Result<Group, WireError> {

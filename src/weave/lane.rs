@@ -339,7 +339,7 @@ fn settings(options: &LaneOptions, isolation: Isolation) -> Settings {
     let mut settings = vec![
         ("default_transaction_isolation", isolation.guc()),
         ("client_min_messages", "log"),
-        ("plan_cache_mode", "force_custom_plan"),
+        ("plan_cache_mode", "force_generic_plan"),
         ("enable_seqscan", "off"),
         ("enable_bitmapscan", "off"),
         ("jit", "off"),

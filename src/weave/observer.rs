@@ -23,15 +23,24 @@ pub struct Blocked {
 pub struct Observer {
     connection: PgConnection,
     tables: Tables,
+    unlocking_functions: bool,
 }
 
 /// Waits for a lock that should be free are a mistake, and must not become a hang.
 const SETTINGS: &str =
     "SET lock_timeout = '10s'; SET statement_timeout = '60s'; SET client_min_messages = warning;
-    SET default_transaction_isolation = 'read committed'; SET search_path = public;";
+    SET default_transaction_isolation = 'read committed'; SET search_path = public;
+    SET plan_cache_mode = force_generic_plan;";
 
 /// Without triggers and foreign keys in between, putting rows back is quick and has no effects of its own.
 const AS_REPLICA: &str = "SET session_replication_role = replica";
+
+/// Functions whose text we cannot read may do it too.
+const UNLOCKING_FUNCTIONS: &str = "
+SELECT EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+                 JOIN pg_language l ON l.oid = p.prolang
+                WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgweave_seed')
+                  AND (p.prosrc ILIKE '%unlock%' OR p.prosqlbody IS NOT NULL OR l.lanname NOT IN ('sql', 'plpgsql', 'internal')))";
 
 impl Observer {
     /// Connects, runs the subject's schema, and learns its tables.
@@ -51,7 +60,13 @@ impl Observer {
         if superuser == Rights::Superuser {
             sqlx::raw_sql(AS_REPLICA).execute(&mut connection).await?;
         }
-        Ok(Self { connection, tables })
+        let unlocking_functions = sqlx::query_scalar(UNLOCKING_FUNCTIONS).fetch_one(&mut connection).await?;
+        Ok(Self { connection, tables, unlocking_functions })
+    }
+
+    /// Whether a function of the subject's may release a lock before its transaction ends.
+    pub fn has_unlocking_functions(&self) -> bool {
+        self.unlocking_functions
     }
 
     /// Who holds up each of `pids` at this moment.

@@ -22,7 +22,7 @@ use super::lane::LaneError;
 use super::observer::Blocked;
 use super::reins::Reins;
 use super::run::{Stop, Weaver};
-use crate::history::Wait;
+use crate::history::{Action, Transaction, Wait};
 use crate::schedule::SessionId;
 use crate::subject::Subject;
 
@@ -77,6 +77,12 @@ impl Waits {
     }
 }
 
+/// Whether a statement that ended well in an open transaction has kept every lock that it found.
+fn keeps_locks(sql: &str) -> bool {
+    let sql = sql.to_ascii_lowercase();
+    !sql.contains("unlock") && !sql.contains("rollback") && !sql.contains("commit") && !sql.contains("call")
+}
+
 /// A prepared transaction has no session, and no one of the case moves it unasked.
 fn waits_for_prepared(wait: &Blocked) -> bool {
     wait.by.contains(&0)
@@ -88,15 +94,18 @@ impl<S: Subject> Weaver<'_, S> {
         let started = Instant::now();
         let mut ask_every = ASK_EVERY_MIN;
         let mut silent = false;
+        let mut let_go = false;
         loop {
             let running = self.running();
             if let Some(why) = self.take_broken() {
                 return Err(Stop::Broken(why));
             }
             if running.is_empty() {
-                if self.blocked.is_empty() || !self.let_go().await? {
+                let settled = self.blocked.is_empty() || !(let_go || self.may_have_released());
+                if settled || !self.let_go().await? {
                     return Ok(());
                 }
+                let_go = true;
                 continue;
             }
             let reported = running.iter().all(|session| self.gate.view(*session).lock_reported);
@@ -167,6 +176,17 @@ impl<S: Subject> Weaver<'_, S> {
         let pids: Vec<i32> = waiting.iter().flat_map(|session| self.gate.waiting_pids(*session)).collect();
         let answers = self.observer.blockers(&pids).await?;
         Ok(Waits { waiting, owners, answers })
+    }
+
+    /// Whether the step that was released last may have released a lock that another waits for. A statement that ended
+    /// well in a transaction that goes on has not: its locks are kept to the end, all but advisory ones of the session.
+    fn may_have_released(&self) -> bool {
+        let Some(step) = self.steps.last() else { return false };
+        let Action::Run { statements, .. } = &step.action else { return false };
+        let unanswered = self.blocked.contains(&step.session);
+        let kept = self.gate.transaction(step.session) == Transaction::Open
+            && statements.iter().all(|statement| statement.error.is_none() && keeps_locks(&statement.sql));
+        !unanswered && (!kept || self.observer.has_unlocking_functions())
     }
 
     fn note_wait(&mut self, session: SessionId, by: &[SessionId]) {

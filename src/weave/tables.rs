@@ -19,9 +19,7 @@ const FRESH_EVERY: u32 = 64;
 #[derive(Debug)]
 pub struct Tables {
     tables: Vec<TableOf>,
-    empty: String,
     truncate: String,
-    fill: String,
     read: String,
     resets: u32,
 }
@@ -97,30 +95,22 @@ impl Tables {
             });
         }
         let tables = parents_first(tables);
-        let mut copy = format!("CREATE SCHEMA {SEED_SCHEMA};");
-        for (index, table) in tables.iter().enumerate() {
-            copy.push_str(&format!("CREATE TABLE {SEED_SCHEMA}.t{index} AS TABLE {};", table.qualified));
-        }
-        sqlx::raw_sql(AssertSqlSafe(copy)).execute(&mut *connection).await?;
         let sequences = sequences(&mut *connection).await?;
-        Ok(Self {
-            empty: tables.iter().rev().map(|table| format!("DELETE FROM {};", table.qualified)).collect(),
-            truncate: truncate(&tables),
-            fill: tables.iter().enumerate().map(fill).chain([sequences]).collect(),
-            read: read(&tables),
-            tables,
-            resets: 0,
-        })
+        let prepare = copy_aside(&tables) + &reset_function(&tables, &sequences);
+        sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await?;
+        Ok(Self { truncate: truncate(&tables), read: read(&tables), tables, resets: 0 })
     }
 
-    /// Brings back the first state, in one message.
+    /// Brings back the first state.
     ///
     /// # Errors
     /// Whatever the server says.
     pub async fn reset(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let empty = if self.resets.is_multiple_of(FRESH_EVERY) { &self.truncate } else { &self.empty };
+        if self.resets.is_multiple_of(FRESH_EVERY) {
+            sqlx::raw_sql(AssertSqlSafe(self.truncate.as_str())).execute(&mut *connection).await?;
+        }
         self.resets += 1;
-        sqlx::raw_sql(AssertSqlSafe(format!("{empty}{}", self.fill))).execute(connection).await?;
+        sqlx::query("SELECT pgweave_seed.reset()").execute(connection).await?;
         Ok(())
     }
 
@@ -194,7 +184,7 @@ async fn sequences(connection: &mut PgConnection) -> Result<String, sqlx::Error>
     let names: Vec<String> = sqlx::query_scalar(SEQUENCES).fetch_all(&mut *connection).await?;
     for name in names {
         let asked = format!(
-            "SELECT format('SELECT setval(%L, %s, %L);', '{}', last_value, is_called) FROM {name}",
+            "SELECT format('PERFORM setval(%L, %s, %L);', '{}', last_value, is_called) FROM {name}",
             name.replace('\'', "''")
         );
         set.push_str(
@@ -214,6 +204,25 @@ fn parents_first(mut tables: Vec<TableOf>) -> Vec<TableOf> {
         ordered.push(tables.remove(next));
     }
     ordered
+}
+
+fn copy_aside(tables: &[TableOf]) -> String {
+    let copy = |(index, table): (usize, &TableOf)| {
+        format!("CREATE TABLE {SEED_SCHEMA}.t{index} AS TABLE {};", table.qualified)
+    };
+    format!("CREATE SCHEMA {SEED_SCHEMA};") + &tables.iter().enumerate().map(copy).collect::<String>()
+}
+
+/// A function that empties the tables, fills them again and sets the sequences: in one round trip, and its statements
+/// are planned once.
+fn reset_function(tables: &[TableOf], sequences: &str) -> String {
+    let empty: String =
+        tables.iter().rev().map(|table| format!("DELETE FROM {};", table.qualified)).collect();
+    let fill: String = tables.iter().enumerate().map(fill).collect();
+    format!(
+        "CREATE FUNCTION {SEED_SCHEMA}.reset() RETURNS void LANGUAGE plpgsql AS
+         $pgweave_reset$ BEGIN {empty} {fill} {sequences} END $pgweave_reset$;"
+    )
 }
 
 fn truncate(tables: &[TableOf]) -> String {
