@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tracing::Instrument;
 
 use super::observer::{Observer, Rights};
 use super::reins::{Reins, Still};
 use super::run::{Weaver, in_words};
-use super::{Limits, LockReports};
+use super::{Limits, LockReports, story};
 use crate::case::Case;
 use crate::explore::{Choice, Strategy};
 use crate::gate::{Gate, Mode, Settings};
@@ -122,6 +123,7 @@ impl<S: Subject> Lane<S> {
             session.clock.reset(Flow::Scheduled);
         }
         self.gate.set_mode(Mode::Held);
+        let story = story::case(case);
         let weaver = Weaver {
             subject: &self.subject,
             gate: &self.gate,
@@ -135,8 +137,9 @@ impl<S: Subject> Lane<S> {
             reins: self.options.reins,
             still: Still::new(self.options.reins),
             trace: Vec::new(),
+            story: story.clone(),
         };
-        let woven = weaver.weave(strategy).await;
+        let woven = weaver.weave(strategy).instrument(story).await;
         self.gate.set_mode(Mode::Open);
         let woven = woven?;
         let mut history = History {

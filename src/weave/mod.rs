@@ -14,6 +14,7 @@ mod observer;
 mod reins;
 mod run;
 mod settle;
+mod story;
 mod tables;
 
 use std::time::Duration;

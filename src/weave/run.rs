@@ -10,11 +10,12 @@ use std::sync::Arc;
 use futures::FutureExt;
 use serde_json::Value;
 use tokio::task::JoinHandle;
+use tracing::{Instrument, Span};
 
 use super::lane::LaneError;
 use super::observer::Observer;
 use super::reins::{Reins, Still};
-use super::{Limits, LockReports};
+use super::{Limits, LockReports, story};
 use crate::explore::{Choice, Strategy};
 use crate::gate::{Effect, Gate};
 use crate::history::{Action, Ended, Failure, OpId, Outcome, Step, WaitFor};
@@ -58,6 +59,8 @@ pub(super) struct Slot<Op> {
     pub(super) open_step: Option<usize>,
     /// Whether the open step has run something that others can notice.
     effect_had: bool,
+    /// Which attempt of the operation runs: one more after each back-off.
+    pub(super) attempt: u32,
 }
 
 struct Task {
@@ -86,6 +89,8 @@ pub(super) struct Weaver<'a, S: Subject> {
     pub(super) reins: Reins,
     pub(super) still: Still,
     pub(super) trace: Vec<Choice>,
+    /// The span of the case.
+    pub(super) story: Span,
 }
 
 /// What a run leaves behind.
@@ -105,6 +110,7 @@ impl<'a, S: Subject> Weaver<'a, S> {
             task: None,
             open_step: None,
             effect_had: false,
+            attempt: 1,
         };
         programs.iter().map(slot).collect()
     }
@@ -211,15 +217,18 @@ impl<'a, S: Subject> Weaver<'a, S> {
             slot.task = None;
             return false;
         };
-        tracing::debug!(%session, ?op, "operation");
         let result = Rc::new(RefCell::new(None));
         let (subject, given) = (self.subject.clone(), self.sessions[session.index()].clone());
         let (filled, changed) = (result.clone(), self.gate.notifier());
-        let handle = tokio::task::spawn_local(async move {
+        let id = OpId { session, index: slot.outcomes.len() };
+        let span = story::operation(&self.story, id, &op);
+        slot.attempt = 1;
+        let run = async move {
             let ended = AssertUnwindSafe(subject.run(&given, &op)).catch_unwind().await;
             *filled.borrow_mut() = Some(ended.unwrap_or_else(|panic| Err(Failure::Other(in_words(&*panic)))));
             changed.notify_one();
-        });
+        };
+        let handle = tokio::task::spawn_local(run.instrument(span));
         slot.task = Some(Task { handle, result });
         true
     }
@@ -232,7 +241,7 @@ impl<'a, S: Subject> Weaver<'a, S> {
             Some(Err(failure)) => Outcome::Failed(failure),
             None => Outcome::Unfinished,
         };
-        tracing::debug!(%session, ?outcome, "operation ended");
+        story::ended(OpId { session, index: slot.outcomes.len() }, &outcome, slot.attempt);
         slot.outcomes.push(outcome);
     }
 
@@ -249,6 +258,7 @@ impl<'a, S: Subject> Weaver<'a, S> {
             }
             None => {
                 slot.effect_had = true;
+                slot.attempt += 1;
                 let slept = self.sessions[session.index()].clock.wake().unwrap_or_default();
                 Action::Wake { slept_us: slept.as_micros() as u64 }
             }
@@ -265,8 +275,6 @@ impl<'a, S: Subject> Weaver<'a, S> {
         for statement in answered {
             // An error aborts the transaction, and that is an effect whatever failed.
             slot.effect_had |= statement.error.is_some();
-            let sqlstate = statement.error.as_ref().map(|error| error.sqlstate.as_str());
-            tracing::debug!(%session, step, sql = statement.sql, sqlstate, tag = statement.tag, "statement");
             statements.push(statement);
         }
     }
@@ -278,14 +286,16 @@ impl<'a, S: Subject> Weaver<'a, S> {
             if self.blocked.contains(&session) {
                 continue;
             }
-            let Some(step) = self.slots[session.index()].open_step.take() else { continue };
-            let step = &mut self.steps[step];
+            let slot = &mut self.slots[session.index()];
+            let Some(number) = slot.open_step.take() else { continue };
+            let step = &mut self.steps[number];
             if let Some(wait) = &mut step.wait {
                 wait.until = Some(current);
             }
             if let Action::Run { transaction, .. } = &mut step.action {
                 *transaction = self.gate.transaction(session);
             }
+            story::step(number, step, slot.attempt);
         }
     }
 

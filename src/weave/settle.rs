@@ -17,11 +17,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::LockReports;
 use super::lane::LaneError;
 use super::observer::Blocked;
 use super::reins::Reins;
 use super::run::{Stop, Weaver};
+use super::{LockReports, story};
 use crate::history::{Action, Transaction, Wait};
 use crate::schedule::SessionId;
 use crate::subject::Subject;
@@ -193,7 +193,7 @@ impl<S: Subject> Weaver<'_, S> {
         if let Some(step) = self.slots[session.index()].open_step {
             let record = &mut self.steps[step];
             if record.wait.is_none() {
-                tracing::debug!(%session, step, waits_for = ?by, "wait");
+                story::wait(session, record.op, step, self.slots[session.index()].attempt, by);
                 record.wait = Some(Wait { for_sessions: by.to_vec(), until: None });
             }
         }
