@@ -37,9 +37,12 @@ impl Subject for Updates {
 
     async fn run(&self, session: &Session, id: &i32) -> Result<Value, Failure> {
         let mut tx = session.pool().begin().await?;
-        let (v, lock): (i32, i32) =
-            sqlx::query_as("SELECT v, version_lock FROM md WHERE id = $1 FOR UPDATE").bind(id).fetch_one(&mut *tx).await?;
-        let update = "UPDATE md SET v = $1, version_lock = version_lock + 1 WHERE id = $2 AND version_lock = $3";
+        let (v, lock): (i32, i32) = sqlx::query_as("SELECT v, version_lock FROM md WHERE id = $1 FOR UPDATE")
+            .bind(id)
+            .fetch_one(&mut *tx)
+            .await?;
+        let update =
+            "UPDATE md SET v = $1, version_lock = version_lock + 1 WHERE id = $2 AND version_lock = $3";
         let done = sqlx::query(update).bind(v + 1).bind(id).bind(lock).execute(&mut *tx).await?;
         tx.commit().await?;
         if done.rows_affected() == 0 { Err(Failure::refused("conflict")) } else { Ok(json!(v + 1)) }
@@ -91,7 +94,8 @@ fn main() {
             let mut line = format!("{:<28}{rate:>8.0} cases/s", format!("{}{judged}", workload.name));
             if let (Some(limit), Judging::Off) = (pgbench, judging) {
                 let share = rate / limit * 100.0;
-                write!(line, "   pgbench: {limit:.0} of the same, so {share:.0} % of the limit").expect("a string");
+                write!(line, "   pgbench: {limit:.0} of the same, so {share:.0} % of the limit")
+                    .expect("a string");
             }
             println!("{line}");
         }
@@ -109,10 +113,19 @@ fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
     tokio::task::LocalSet::new().block_on(&runtime, future)
 }
 
-fn cases_a_second(server: &Arc<Server>, workload: &Workload, lanes: usize, seconds: u64, judging: Judging) -> f64 {
+fn cases_a_second(
+    server: &Arc<Server>,
+    workload: &Workload,
+    lanes: usize,
+    seconds: u64,
+    judging: Judging,
+) -> f64 {
     let count = AtomicU64::new(0);
     let rates = std::thread::scope(|scope| {
-        let lane = || scope.spawn(|| on_a_runtime(lane(server, workload, Duration::from_secs(seconds), judging, &count)));
+        let lane = || {
+            scope
+                .spawn(|| on_a_runtime(lane(server, workload, Duration::from_secs(seconds), judging, &count)))
+        };
         let threads: Vec<_> = (0..lanes).map(|_| lane()).collect();
         threads.into_iter().map(|thread| thread.join().expect("a lane")).sum::<f64>()
     });
@@ -121,7 +134,13 @@ fn cases_a_second(server: &Arc<Server>, workload: &Workload, lanes: usize, secon
 }
 
 /// Runs cases for so long, and says how many a second.
-async fn lane(server: &Arc<Server>, workload: &Workload, time: Duration, judging: Judging, count: &AtomicU64) -> f64 {
+async fn lane(
+    server: &Arc<Server>,
+    workload: &Workload,
+    time: Duration,
+    judging: Judging,
+    count: &AtomicU64,
+) -> f64 {
     let subject = Arc::new(Updates);
     let mut standing =
         StandingLane::open(server, subject.clone(), 3, Limits::default()).await.expect("a lane");
@@ -158,7 +177,8 @@ fn pgbench(server: &Arc<Server>, workload: &Workload, lanes: usize, seconds: u64
     let Endpoint::Unix { folder, port } = server.endpoint() else { return None };
     let database = on_a_runtime(async {
         let database = server.create_database().await.expect("a database");
-        let mut connection = sqlx::ConnectOptions::connect(&database.connect_options()).await.expect("a connection");
+        let mut connection =
+            sqlx::ConnectOptions::connect(&database.connect_options()).await.expect("a connection");
         // Each client has rows of its own, or shares one with another, as in the cases.
         sqlx::raw_sql(
             "CREATE TABLE md (id int PRIMARY KEY, v int NOT NULL, version_lock int NOT NULL);
@@ -185,7 +205,8 @@ fn pgbench(server: &Arc<Server>, workload: &Workload, lanes: usize, seconds: u64
     let _ = std::fs::remove_file(&file);
     on_a_runtime(async { server.drop_database(database).await.expect("a dropped database") });
     let text = String::from_utf8_lossy(&ran.ok()?.stdout).into_owned();
-    let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse::<f64>().ok());
+    let tps =
+        text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse::<f64>().ok());
     tps.map(|tps| tps / 3.0)
 }
 
