@@ -1,16 +1,16 @@
 //! A concurrency verifier for code that writes transactions on PostgreSQL.
 //!
 //! pgweave runs your code in several sessions against a real server, holds every statement at a gate until the schedule
-//! lets it through, and so makes an interleaving a value: generated, run again exactly, shrunk to the fewest statements,
-//! judged, and shown as a listing.
+//! lets it through, and so makes an interleaving a value: generated, run again exactly, shrunk to a few
+//! statements, judged, and shown as a listing.
 //!
 //! # Why
 //!
 //! Transactional code is right alone and wrong in company. A test that starts two tasks and hopes that they meet in the
-//! bad place is red once in a thousand runs, and nobody can say why. What decides is an order of statements, and there are
-//! few short ones, so one can go through them: which session sends its next statement now? Everything else stays as it is
-//! in production. The code under test is ordinary code with an ordinary driver, and the locks, snapshots and errors are
-//! PostgreSQL's own and not those of a model of it.
+//! bad place is red now and then, and nobody can say why. What decides is an order of statements, and there
+//! are few short ones, so one can go through them: which session sends its next statement now? Everything else stays as
+//! it is in production. The code under test is ordinary code with an ordinary driver, and the locks, snapshots and
+//! errors are PostgreSQL's own and not those of a model of it.
 //!
 //! # An example
 //!
@@ -70,9 +70,9 @@
 //! # expect_test::expect_file![page].assert_eq(&report.to_string());
 //! ```
 //!
-//! At SERIALIZABLE it holds: the server refuses one of two transfers that meet, with SQLSTATE 40001, and a caller at that
-//! level expects to be told so. Without the line that sorts the campaign finds a deadlock, an error that callers do *not*
-//! expect.
+//! At SERIALIZABLE it holds: the server refuses one of two transfers that meet, with SQLSTATE 40001, and a caller at
+//! that level expects to be told so. Without the line that sorts the campaign finds a deadlock, an error that callers
+//! do *not* expect.
 //!
 //! # How to read a failure
 //!
@@ -83,15 +83,15 @@
 #![doc = include_str!("../docs/bank.txt")]
 //! ```
 //!
-//! One column is one session, and time runs from top to bottom. A number is a *step*: what one release of the gate runs.
-//! `A1` is the first operation of session A. An arrow shows what a statement returned, `⏳` that it waits and for whom, `↳`
-//! where it resumes, `✗` an error with its SQLSTATE, and `◀` a step that the evidence names. Here A reads a balance of 100,
-//! B does its whole transfer, and A writes what it computed from the 100.
+//! One column is one session, and time runs from top to bottom. A number is a *step*: what one release of the gate
+//! runs. `A1` is the first operation of session A. An arrow shows what a statement returned, `⏳` that it waits and for
+//! whom, `↳` where it resumes, `✗` an error with its SQLSTATE, and `◀` a step that the evidence names. Here A reads a
+//! balance of 100, B does its whole transfer, and A writes what it computed from the 100.
 //!
-//! Below the columns stands what is violated, and the rows that show it. The case is the smallest that was found: sessions,
-//! operations, switches and values were taken away as long as the same claim broke. It is saved as a file in
-//! `proptest-regressions/`, which belongs into version control: [`assert_holds`](campaign::Campaign::assert_holds) replays
-//! the saved cases of its subject and level before it looks for new ones.
+//! Below the columns stands what is violated, and the rows that show it. The case is the smallest that was found:
+//! sessions, operations, switches and values were taken away as long as the same claim broke. It is saved as a file in
+//! `proptest-regressions/`, which belongs into version control: [`assert_holds`](campaign::Campaign::assert_holds)
+//! replays the saved cases of its subject and level before it looks for new ones.
 //!
 //! # What is checked
 //!
@@ -135,8 +135,8 @@
 //! **A test is no proof.** "Holds" says that so many cases were run and none violated a claim. The systematic part runs
 //! pairs and triples of operations with at most two preemptions; what lies beyond is sampled.
 //!
-//! **Only statements are steps.** One release runs everything up to a Sync or Flush, or one simple Query. A function or a
-//! trigger is part of its statement's step, and several statements in one simple Query are one step. BEGIN, SET and
+//! **Only statements are steps.** One release runs everything up to a Sync or Flush, or one simple Query. A function or
+//! a trigger is part of its statement's step, and several statements in one simple Query are one step. BEGIN, SET and
 //! SAVEPOINT run along with the statement after them. What the code does beside the database (other services, files,
 //! memory that threads share) is not ordered. For memory there is [loom](https://docs.rs/loom).
 //!
@@ -145,19 +145,20 @@
 //! [`Session::clock`](subject::Session::clock), which the schedule wakes; any other sleep is waited out. A subject must
 //! not remember anything: one value of it serves every case.
 //!
-//! **What differs by itself must be known.** Values of date and time types are shown as `<time>` and never compared. Ids
-//! drawn from a sequence or an identity column are compared up to renaming; in a result they are written as told at
+//! **What differs by itself must be known.** Values of date and time types are shown as `<time>` and never compared.
+//! Ids drawn from a sequence or an identity column are compared up to renaming; in a result they are written as told at
 //! [`Subject::run`](subject::Subject::run). Anything else is compared as it is. A column filled by `gen_random_uuid()`
-//! differs in every serial order, so a run would count as violated with nothing wrong in it: make such a value an input.
+//! differs in every serial order, so a run would count as violated with nothing wrong in it: make such a value an
+//! input.
 //!
-//! **Operations must not block their thread.** Sessions, gate and driver share one thread. An asynchronous driver is fine;
-//! a blocking one belongs into `spawn_blocking`. `Session::pool` is of sqlx 0.9 on tokio; any other driver takes
+//! **Operations must not block their thread.** Sessions, gate and driver share one thread. An asynchronous driver is
+//! fine; a blocking one belongs into `spawn_blocking`. `Session::pool` is of sqlx 0.9 on tokio; any other driver takes
 //! [`Session::url`](subject::Session::url), which names a unix socket.
 //!
-//! **Settings are not production's.** Sessions run with `jit`, `enable_seqscan` and `enable_bitmapscan` off, custom plans,
-//! no `lock_timeout` or `statement_timeout`, and a `deadlock_timeout` of 1 ms, so that plans and timing do not change from
-//! run to run. At SERIALIZABLE the plan decides what is locked: on a few rows the server refuses more than it would on
-//! many.
+//! **Settings are not production's.** Sessions run with `jit`, `enable_seqscan` and `enable_bitmapscan` off, custom
+//! plans, no `lock_timeout` or `statement_timeout`, and a `deadlock_timeout` of 1 ms, so that plans and timing do not
+//! change from run to run. At SERIALIZABLE the plan decides what is locked: on a few rows the server refuses more than
+//! it would on many.
 //!
 //! **What is not a lock wait counts as running.** `pg_sleep`, waits inside the server and code that computes are waited
 //! for. After [`Limits::step`](weave::Limits) a case counts as hung, its verdict is unknown, and the campaign goes on.
@@ -165,18 +166,18 @@
 //! **Rows are put back, and nothing else.** Each case starts from the rows and sequences that the schema left. What an
 //! operation creates, alters or drops stays, and so do large objects and files.
 //!
-//! **On a server that pgweave has not started, replays may vary.** There, two sessions that one COMMIT wakes race inside
-//! the server, and where the user may not set `deadlock_timeout` a deadlock's victim varies too. A private server has
-//! neither: backends that wait are held still. `replay --times` counts how many histories were identical.
+//! **On a server that pgweave has not started, replays may vary.** There, two sessions that one COMMIT wakes race
+//! inside the server, and where the user may not set `deadlock_timeout` a deadlock's victim varies too. A private
+//! server has neither: backends that wait are held still. `replay --times` counts how many histories were identical.
 //!
-//! **Serial orders are limited.** At most 1,000 are executed for one run, and at most eight operations may have an unknown
-//! outcome; beyond that the answer is unknown. A write hidden in a function or a common table expression is judged by
-//! serial equivalence, not by the claim on acknowledged operations.
+//! **Serial orders are limited.** At most 1,000 are executed for one run, and at most eight operations may have an
+//! unknown outcome; beyond that the answer is unknown. A write hidden in a function or a common table expression is
+//! judged by serial equivalence, not by the claim on acknowledged operations.
 //!
 //! **Servers and systems.** PostgreSQL 14 to 18, on Linux; other Unix systems are not tested, and server binaries are
-//! fetched on Linux only. There is no TLS to the server: behind `DATABASE_URL` it must be local or reached through a tunnel.
-//! READ UNCOMMITTED behaves as READ COMMITTED, as PostgreSQL documents. Lost connections and server crashes are not
-//! injected.
+//! fetched on Linux only. There is no TLS to the server: behind `DATABASE_URL` it must be local or reached through a
+//! tunnel. READ UNCOMMITTED behaves as READ COMMITTED, as PostgreSQL documents. Lost connections and server crashes are
+//! not injected.
 
 mod sql_text;
 

@@ -52,20 +52,21 @@ pub trait Subject: Send + Sync + 'static {
     /// Operations, with values that meet: few keys, so that sessions conflict.
     fn operations(&self) -> BoxedStrategy<Self::Op>;
 
-    /// Operations on one hot key, all pairs of which are run first; simple ones first, as shrinking replaces an operation
-    /// by one that comes earlier here. By default the first few different ones that [`Subject::operations`] draws.
+    /// Operations on one hot key, all pairs of which are run first; simple ones first, as shrinking replaces an
+    /// operation by one that comes earlier here. By default the first few different ones that [`Subject::operations`]
+    /// draws.
     fn small_scope(&self) -> Vec<Self::Op> {
         crate::subject::sample(&self.operations())
     }
 
     /// Runs one operation on behalf of `session`. What it returns is what its caller would see.
     ///
-    /// An id that was drawn from a sequence differs from one order to another without any harm. Where a result holds one,
-    /// it is written `{"$generated": id}`, or `{"$generated": id, "of": "table"}` where it is known whose it is, and then
-    /// compares up to renaming.
+    /// An id that was drawn from a sequence differs from one order to another without any harm. Where a result holds
+    /// one, it is written `{"$generated": id}`, or `{"$generated": id, "of": "table"}` where it is known whose it is,
+    /// and then compares up to renaming.
     ///
-    /// The same inputs and answers must lead to the same statements. The future runs on one thread with the gate and all
-    /// sessions: it must not block that thread, and must not keep anything in `self`.
+    /// The same inputs and answers must lead to the same statements. The future runs on one thread with the gate and
+    /// all sessions: it must not block that thread, and must not keep anything in `self`.
     ///
     /// # Errors
     /// [`Failure::Refused`] for an answer of the subject's own; the others for what went wrong. `sqlx::Error` converts.
@@ -156,8 +157,8 @@ impl Session {
         &self.pool
     }
 
-    /// The clock on which the session's code sleeps and reads the time. It stands still while the code runs, and a sleep
-    /// ends when the schedule wakes the session, so no case waits for real time.
+    /// The clock on which the session's code sleeps and reads the time. It stands still while the code runs, and a
+    /// sleep ends when the schedule wakes the session, so no case waits for real time.
     pub fn clock(&self) -> &SessionClock {
         &self.clock
     }
