@@ -23,7 +23,8 @@ use crate::schedule::SessionId;
 
 /// The code under test: what may be called, what must hold.
 pub trait Subject: Send + Sync + 'static {
-    /// One call of the public API, as data: generated, shrunk, written to case files.
+    /// One call of the public API, as data: generated, shrunk, written to case files. Strings and structs of plain
+    /// values read best there; `#[serde(deny_unknown_fields)]` makes a mistake in an edited file an error at its place.
     type Op: Clone + PartialEq + std::fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// What the subject is called in case files and reports.
@@ -44,18 +45,28 @@ pub trait Subject: Send + Sync + 'static {
     }
 
     /// SQL that makes the tables and the rows that every case starts from. Run once for each database; each case then
-    /// starts from a copy.
+    /// starts from a copy of the rows, with every sequence where the schema left it. What an operation itself creates,
+    /// alters or drops is not undone.
     fn schema(&self) -> String;
 
     /// Operations, with values that meet: few keys, so that sessions conflict.
     fn operations(&self) -> BoxedStrategy<Self::Op>;
 
-    /// Operations on one hot key, all pairs of which are run first. By default a sample of [`Subject::operations`].
+    /// Operations on one hot key, all pairs of which are run first; simple ones first, as shrinking replaces an
+    /// operation by one that comes earlier here. By default the first few different ones that [`Subject::operations`]
+    /// draws.
     fn small_scope(&self) -> Vec<Self::Op> {
         crate::subject::sample(&self.operations())
     }
 
     /// Runs one operation on behalf of `session`. What it returns is what its caller would see.
+    ///
+    /// An id that was drawn from a sequence differs from one order to another without any harm. Where a result holds
+    /// one, it is written `{"$generated": id}`, or `{"$generated": id, "of": "table"}` where it is known whose it is,
+    /// and then compares up to renaming.
+    ///
+    /// The same inputs and answers must lead to the same statements. The future runs on one thread with the gate and
+    /// all sessions: it must not block that thread, and must not keep anything in `self`.
     ///
     /// # Errors
     /// [`Failure::Refused`] for an answer of the subject's own; the others for what went wrong. `sqlx::Error` converts.
@@ -136,17 +147,18 @@ impl Session {
         self.id
     }
 
-    /// A URL for any driver; it leads through the gate.
+    /// A URL for any driver; it leads through the gate. The host is a folder with a unix socket, and there is no TLS.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// A pool of connections through the gate, kept from case to case.
+    /// A pool of connections through the gate, kept from case to case; as large as [`Subject::connections`] says.
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    /// The clock on which the session's code sleeps and reads the time.
+    /// The clock on which the session's code sleeps and reads the time. It stands still while the code runs, and a
+    /// sleep ends when the schedule wakes the session, so no case waits for real time.
     pub fn clock(&self) -> &SessionClock {
         &self.clock
     }

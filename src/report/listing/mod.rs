@@ -23,7 +23,7 @@ use crate::replay::CaseFile;
 pub struct Finding<'a> {
     /// What was run, such as `register/naive at read-committed`.
     pub title: String,
-    /// The operations of each session, in words; see [`words_of_sessions`](super::words_of_sessions).
+    /// The operations of each session, in words; see [`words_of_sessions`].
     pub operations: Vec<Vec<String>>,
     /// What happened.
     pub history: &'a History,
