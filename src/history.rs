@@ -326,7 +326,7 @@ pub struct Column {
 pub enum ColumnKind {
     /// As they are.
     Plain,
-    /// Drawn from a sequence: equal up to renaming.
+    /// Drawn from a sequence, or a UUID by default: equal up to renaming.
     Generated,
     /// A foreign key to a generated column of `table`: renamed along with it.
     Reference {

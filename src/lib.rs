@@ -146,10 +146,9 @@
 //! not remember anything: one value of it serves every case.
 //!
 //! **What differs by itself must be known.** Values of date and time types are shown as `<time>` and never compared.
-//! Ids drawn from a sequence or an identity column are compared up to renaming; in a result they are written as told at
-//! [`Subject::run`](subject::Subject::run). Anything else is compared as it is. A column filled by `gen_random_uuid()`
-//! differs in every serial order, so a run would count as violated with nothing wrong in it: make such a value an
-//! input.
+//! Ids drawn from a sequence, an identity column or a default such as `gen_random_uuid()` are compared up to renaming; in
+//! a result they are written as told at [`Subject::run`](subject::Subject::run). Anything else is compared as it is: a
+//! random value that the code itself draws would count as a violation with nothing wrong in it, so make it an input.
 //!
 //! **Operations must not block their thread.** Sessions, gate and driver share one thread. An asynchronous driver is
 //! fine; a blocking one belongs into `spawn_blocking`. `Session::pool` is of sqlx 0.9 on tokio; any other driver takes

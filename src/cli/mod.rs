@@ -61,7 +61,8 @@ pub fn main() -> Exit {
     match run(cli) {
         Ok(exit) => exit,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Each error tells its causes in its own words.
+            eprintln!("error: {error}");
             exit::of(&error)
         }
     }

@@ -60,7 +60,7 @@ SELECT c.oid::int8 AS oid,
 const COLUMNS: &str = "
 SELECT a.attname AS name, quote_ident(a.attname) AS quoted, a.attnum AS number,
        a.attgenerated <> '' AS computed,
-       a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid), '') LIKE 'nextval(%' AS drawn,
+       a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid), '') ~ '^(nextval|.*uuid.*)\\(' AS drawn,
        a.atttypid IN ('date'::regtype, 'time'::regtype, 'timetz'::regtype,
                       'timestamp'::regtype, 'timestamptz'::regtype) AS temporal,
        f.confrelid::int8 AS ref_table, f.confkey[1] AS ref_column
