@@ -12,8 +12,9 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::observer::{Observer, Rights};
-use super::reins::{Reins, Still};
-use super::run::{Weaver, in_words};
+use super::reins::Reins;
+use super::run::{Operations, Weaver, in_words};
+use super::settle::{Asking, Settler};
 use super::{Limits, LockReports};
 use crate::case::Case;
 use crate::explore::{Choice, Strategy};
@@ -122,18 +123,15 @@ impl<S: Subject> Lane<S> {
             session.clock.reset(Flow::Scheduled);
         }
         self.gate.set_mode(Mode::Held);
+        let asking = match self.options.reports {
+            LockReports::Sent => Asking::OnReport,
+            LockReports::Refused => Asking::Late,
+        };
+        let limits = self.options.limits;
         let weaver = Weaver {
-            subject: &self.subject,
-            gate: &self.gate,
-            observer: &mut self.observer,
-            sessions: &self.sessions,
-            limits: self.options.limits,
-            reports: self.options.reports,
-            slots: Weaver::<S>::slots(&case.sessions),
-            steps: Vec::new(),
-            blocked: Default::default(),
-            reins: self.options.reins,
-            still: Still::new(self.options.reins),
+            crew: Operations::new(&self.subject, &self.gate, &self.sessions, &case.sessions),
+            settler: Settler::new(&self.gate, &mut self.observer, limits.step, asking, self.options.reins),
+            limits,
             trace: Vec::new(),
         };
         let woven = weaver.weave(strategy).await;

@@ -19,8 +19,10 @@ mod tables;
 use std::time::Duration;
 
 pub use lane::{Lane, LaneError, LaneOptions, Traced};
+pub(crate) use observer::Observer;
 pub use observer::Rights;
 pub use reins::Reins;
+pub(crate) use settle::{Asking, Crew, Rest, Settler, Stop};
 
 /// How long things may take before a case counts as hung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

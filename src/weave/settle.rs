@@ -11,63 +11,212 @@
 //! 4. When no one runs, ask once more about those that joined: the step may have granted one its lock. The one that
 //!    has waited longest is let go, and all begins again; when none has been granted anything, all is settled.
 //!
-//! A cycle never becomes stable; the deadlock detector ends it. A session is asked about only when its backend has
-//! reported its wait, so its one deadlock check is spent, and the session that closes a cycle is its only possible victim.
+//! A cycle never becomes stable; the deadlock detector ends it. Where backends report their waits, a session is asked about only
+//! when it has reported: its one deadlock check is then spent, and the session that closes a cycle is its only possible
+//! victim. Where they are not made to ([`Asking::AtOnce`]), a wait that is seen for as long as PostgreSQL's isolation
+//! tester looks is a wait too, be it part of a cycle or not.
+//!
+//! Nothing here knows what the sessions are: a subject's operations and a spec's steps are settled alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::LockReports;
 use super::lane::LaneError;
-use super::reins::Reins;
-use super::run::{Stop, Weaver};
-use crate::history::Wait;
+use super::observer::{Blocked, Observer};
+use super::reins::{Reins, Still};
+use crate::gate::Gate;
 use crate::schedule::SessionId;
-use crate::subject::Subject;
 
 /// Until this has passed, a wait is expected to be reported by the backend that waits.
 const REPORT_WAIT_MAX: Duration = Duration::from_millis(20);
 /// First time between two questions where no event comes; it doubles up to [`ASK_EVERY_MAX`].
 const ASK_EVERY_MIN: Duration = Duration::from_millis(2);
 const ASK_EVERY_MAX: Duration = Duration::from_millis(50);
+/// How many questions follow one another without a pause, where they are asked at once.
+const ASKS_AT_ONCE_MAX: usize = 3;
+/// How long a wait that is not stable must last to count, where questions are asked at once. PostgreSQL's isolation
+/// tester looks after this time, once.
+const LASTING_WAIT_MIN: Duration = Duration::from_millis(10);
 
-impl<S: Subject> Weaver<'_, S> {
+/// Why a run stops before its end.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// No one can go on.
+    Stuck,
+    /// A limit has passed, this one.
+    Hung(String),
+    /// The case cannot be carried through, for this reason.
+    Broken(String),
+    /// The lane itself is of no more use.
+    Lane(LaneError),
+}
+
+impl From<LaneError> for Stop {
+    fn from(error: LaneError) -> Self {
+        Self::Lane(error)
+    }
+}
+
+/// Where a session rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// It can go: at the gate, or asleep.
+    Runnable,
+    /// It has nothing more to do.
+    Done,
+}
+
+/// When waits are asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asking {
+    /// When each has been reported by the backend that waits.
+    OnReport,
+    /// Late, for no reports come.
+    Late,
+    /// At once, with the sessions' own settings: as PostgreSQL's isolation tester, which takes a prepared transaction's
+    /// locks for no wait, and one that lasts for a wait whoever holds it up.
+    AtOnce,
+}
+
+/// The sessions that are to come to rest.
+pub(crate) trait Crew {
+    /// How many there are.
+    fn sessions(&self) -> usize;
+
+    /// Where `session` rests, if it does. On the way its answers may be collected and what needs no choice may go on.
+    fn rest(&mut self, session: SessionId) -> Option<Rest>;
+
+    /// The number of the step of `session` that has been released and has not come to rest.
+    fn open_step(&self, session: SessionId) -> Option<usize>;
+
+    /// Notes that `session` waits for those of `by`.
+    fn note_wait(&mut self, session: SessionId, by: &[SessionId]);
+
+    /// Why `session` has not come to rest within `limit`, in words.
+    fn why_running(&self, session: SessionId, limit: Duration) -> String;
+}
+
+/// Knows who waits, and when all is settled.
+pub(crate) struct Settler<'a> {
+    gate: &'a Gate,
+    observer: &'a mut Observer,
+    limit: Duration,
+    asking: Asking,
+    reins: Reins,
+    still: Still,
+    /// The sessions that are stably blocked; their backends are held still.
+    blocked: BTreeSet<SessionId>,
+    /// Since when those that run have been seen to wait, where questions are asked at once.
+    seen_waiting: BTreeMap<SessionId, (Instant, Blocked)>,
+    /// Those whose wait has lasted, in this settling.
+    lasting: BTreeSet<SessionId>,
+}
+
+impl<'a> Settler<'a> {
+    /// Settles what goes through `gate`. A session may run for `limit` before it counts as hung.
+    pub(crate) fn new(
+        gate: &'a Gate,
+        observer: &'a mut Observer,
+        limit: Duration,
+        asking: Asking,
+        reins: Reins,
+    ) -> Self {
+        Self {
+            gate,
+            observer,
+            limit,
+            asking,
+            reins,
+            still: Still::new(reins),
+            blocked: BTreeSet::new(),
+            seen_waiting: BTreeMap::new(),
+            lasting: BTreeSet::new(),
+        }
+    }
+
+    /// The sessions that are stably blocked.
+    pub(crate) fn blocked(&self) -> &BTreeSet<SessionId> {
+        &self.blocked
+    }
+
+    /// The connection beside the gate.
+    pub(crate) fn observer(&mut self) -> &mut Observer {
+        self.observer
+    }
+
+    /// Lets every backend go that is held still.
+    pub(crate) fn go_all(&mut self) {
+        self.still.go_all();
+    }
+
     /// Waits until each session is at rest or stably blocked.
-    pub(super) async fn settle(&mut self) -> Result<(), Stop> {
+    pub(crate) async fn settle(&mut self, crew: &mut impl Crew) -> Result<(), Stop> {
         let started = Instant::now();
         let mut ask_every = ASK_EVERY_MIN;
-        let mut silent = false;
+        let mut asked = 0;
+        let mut silent = self.asking == Asking::AtOnce;
+        self.lasting.clear();
+        self.seen_waiting.clear();
         loop {
-            let running = self.running();
-            if let Some(why) = self.take_broken() {
-                return Err(Stop::Broken(why));
+            let running = self.running(crew);
+            if let Some((session, why)) = self.gate.take_broken().into_iter().next() {
+                return Err(Stop::Broken(format!("session {session}: {why}")));
             }
             if running.is_empty() {
-                if self.blocked.is_empty() || !self.let_go().await? {
+                if self.blocked.is_empty() || !self.let_go(crew).await? {
                     return Ok(());
                 }
                 continue;
             }
             let reported = running.iter().all(|session| self.gate.view(*session).lock_reported);
-            if (reported || silent) && self.join_blocked(&running).await? {
+            if (reported || silent) && self.join_blocked(crew, &running).await? {
                 continue;
             }
-            let left = self.limits.step.saturating_sub(started.elapsed());
+            let left = self.limit.saturating_sub(started.elapsed());
             if left.is_zero() {
-                return Err(Stop::Hung(self.why_hung(&running)));
+                return Err(Stop::Hung(crew.why_running(running[0], self.limit)));
+            }
+            asked += 1;
+            if self.asking == Asking::AtOnce && asked < ASKS_AT_ONCE_MAX {
+                // The question took about as long as a short statement: look whether the answer is there, and ask again.
+                tokio::task::yield_now().await;
+                continue;
             }
             if tokio::time::timeout(ask_every.min(left), self.gate.changed()).await.is_err() {
-                silent = self.reports == LockReports::Refused || started.elapsed() > REPORT_WAIT_MAX;
+                silent = self.asking != Asking::OnReport || started.elapsed() > REPORT_WAIT_MAX;
                 ask_every = (ask_every * 2).min(ASK_EVERY_MAX);
             }
         }
     }
 
+    /// Waits until `session` is at rest, however long others hold it up, but no longer than `limit`. Returns whether it is.
+    pub(crate) async fn wait_for(
+        &mut self,
+        crew: &mut impl Crew,
+        session: SessionId,
+        limit: Duration,
+    ) -> Result<bool, Stop> {
+        let started = Instant::now();
+        self.still.go_all();
+        loop {
+            if crew.rest(session).is_some() {
+                self.blocked.remove(&session);
+                return Ok(true);
+            }
+            let left = limit.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            // That the time is over shows above.
+            let _ = tokio::time::timeout(left, self.gate.changed()).await;
+        }
+    }
+
     /// Sessions that are neither at rest nor known to be stably blocked.
-    fn running(&mut self) -> Vec<SessionId> {
+    fn running(&mut self, crew: &mut impl Crew) -> Vec<SessionId> {
         let mut running = Vec::new();
-        for session in SessionId::first(self.slots.len()) {
-            if self.rest(session).is_some() {
+        for session in SessionId::first(crew.sessions()) {
+            if crew.rest(session).is_some() {
                 self.blocked.remove(&session);
             } else if !self.blocked.contains(&session) {
                 running.push(session);
@@ -77,22 +226,43 @@ impl<S: Subject> Weaver<'_, S> {
     }
 
     /// Lets those of `running` join the stable set that belong there. Returns whether any did.
-    async fn join_blocked(&mut self, running: &[SessionId]) -> Result<bool, LaneError> {
-        let stable = self.stable(running).await?;
-        let joining: Vec<_> = stable.into_iter().filter(|(session, _)| running.contains(session)).collect();
+    async fn join_blocked(&mut self, crew: &mut impl Crew, running: &[SessionId]) -> Result<bool, LaneError> {
+        let waits = self.waits(running).await?;
+        let mut joining: Vec<_> = self
+            .stable(running, &waits)
+            .into_iter()
+            .filter(|(session, _)| running.contains(session))
+            .collect();
+        if self.asking == Asking::AtOnce && joining.is_empty() {
+            joining = self.lasting_waits(running, &waits);
+            self.lasting.extend(joining.iter().map(|(session, _)| *session));
+        }
         for (session, by) in &joining {
-            self.note_wait(*session, by);
+            crew.note_wait(*session, by);
+            self.blocked.insert(*session);
+            self.still.stop(*session, self.gate.waiting_pids(*session));
         }
         Ok(!joining.is_empty())
     }
 
     /// Asks about those that wait while no one runs. Returns whether one can go on and has been let go.
-    async fn let_go(&mut self) -> Result<bool, LaneError> {
-        let stable = self.stable(&[]).await?;
-        let mut free: Vec<_> =
-            self.blocked.iter().filter(|session| !stable.contains_key(session)).copied().collect();
+    async fn let_go(&mut self, crew: &impl Crew) -> Result<bool, LaneError> {
+        let waits = self.waits(&[]).await?;
+        let stable = self.stable(&[], &waits);
+        let still_lasting = |session: &SessionId| {
+            self.lasting.contains(session)
+                && waits.iter().any(|wait| {
+                    self.owner(wait.pid) == Some(*session) && !self.sessions_of(&wait.by).is_empty()
+                })
+        };
+        let mut free: Vec<_> = self
+            .blocked
+            .iter()
+            .filter(|session| !stable.contains_key(session) && !still_lasting(session))
+            .copied()
+            .collect();
         // Without reins all that are free run already; with them, only the one that has waited longest shall.
-        free.sort_by_key(|session| self.slots[session.index()].open_step);
+        free.sort_by_key(|session| crew.open_step(*session));
         if self.reins == Reins::Held {
             free.truncate(1);
         }
@@ -103,59 +273,67 @@ impl<S: Subject> Weaver<'_, S> {
         Ok(!free.is_empty())
     }
 
-    /// Those of `running` and of the blocked sessions that are stably blocked now, with those that hold them up.
-    async fn stable(
-        &mut self,
-        running: &[SessionId],
-    ) -> Result<BTreeMap<SessionId, Vec<SessionId>>, LaneError> {
-        let owners = self.gate.pids();
+    /// Who holds up `running` and the blocked sessions at this moment.
+    async fn waits(&mut self, running: &[SessionId]) -> Result<Vec<Blocked>, LaneError> {
+        let waiting = running.iter().chain(&self.blocked);
+        let pids: Vec<i32> = waiting.flat_map(|session| self.gate.waiting_pids(*session)).collect();
+        Ok(self.observer.blockers(&pids).await?)
+    }
+
+    /// Those of `running` and of the blocked sessions that are stably blocked by `waits`, with those that hold them up.
+    fn stable(&self, running: &[SessionId], waits: &[Blocked]) -> BTreeMap<SessionId, Vec<SessionId>> {
         let waiting: Vec<_> = running.iter().chain(&self.blocked).copied().collect();
-        let pids: Vec<i32> = waiting.iter().flat_map(|session| self.gate.waiting_pids(*session)).collect();
-        let waits = self.observer.blockers(&pids).await?;
-        let owner = |pid: i32| owners.iter().find(|(other, _)| *other == pid).map(|(_, session)| *session);
         let mut stable: BTreeMap<SessionId, Vec<SessionId>> = BTreeMap::new();
         // Rounds over one answer: who waits for one that has just joined is stable too.
         loop {
             let is_stable = |session: &SessionId| !waiting.contains(session) || stable.contains_key(session);
             let next = waits.iter().find_map(|wait| {
-                let session = owner(wait.pid).filter(|session| !stable.contains_key(session))?;
-                let mut by: Vec<_> = wait.by.iter().filter_map(|pid| owner(*pid)).filter(is_stable).collect();
-                by.sort();
-                by.dedup();
+                let session = self.owner(wait.pid).filter(|session| !stable.contains_key(session))?;
+                let mut by = self.sessions_of(&wait.by);
+                by.retain(is_stable);
                 // A prepared transaction has no session, and no one of the case moves it unasked.
-                (!by.is_empty() || wait.by.contains(&0)).then_some((session, by))
+                let prepared = self.asking != Asking::AtOnce && wait.by.contains(&0);
+                (!by.is_empty() || prepared).then_some((session, by))
             });
-            let Some((session, by)) = next else { return Ok(stable) };
+            let Some((session, by)) = next else { return stable };
             stable.insert(session, by);
         }
     }
 
-    fn note_wait(&mut self, session: SessionId, by: &[SessionId]) {
-        if let Some(step) = self.slots[session.index()].open_step {
-            let record = &mut self.steps[step];
-            if record.wait.is_none() {
-                tracing::debug!(%session, step, waits_for = ?by, "wait");
-                record.wait = Some(Wait { for_sessions: by.to_vec(), until: None });
+    /// Those of `running` that have been seen to wait for the same sessions for a while.
+    fn lasting_waits(
+        &mut self,
+        running: &[SessionId],
+        waits: &[Blocked],
+    ) -> Vec<(SessionId, Vec<SessionId>)> {
+        let now = Instant::now();
+        let mut lasting = Vec::new();
+        for wait in waits {
+            let Some(session) = self.owner(wait.pid).filter(|session| running.contains(session)) else {
+                continue;
+            };
+            let by = self.sessions_of(&wait.by);
+            match self.seen_waiting.get(&session) {
+                Some((since, before)) if before == wait => {
+                    if !by.is_empty() && now - *since >= LASTING_WAIT_MIN {
+                        lasting.push((session, by));
+                    }
+                }
+                _ => drop(self.seen_waiting.insert(session, (now, wait.clone()))),
             }
         }
-        self.blocked.insert(session);
-        self.still.stop(session, self.gate.waiting_pids(session));
+        lasting
     }
 
-    fn why_hung(&self, running: &[SessionId]) -> String {
-        let session = running[0];
-        let seconds = self.limits.step.as_secs_f32();
-        let view = self.gate.view(session);
-        if view.under_way {
-            format!("session {session} had no answer from the server within {seconds} s")
-        } else if view.in_transaction && self.slots[session.index()].has_returned() {
-            format!(
-                "an operation of session {session} returned with its transaction open, and left it open for {seconds} s"
-            )
-        } else {
-            format!(
-                "the code of session {session} sent nothing, slept on no clock it was given and did not return for {seconds} s"
-            )
-        }
+    fn owner(&self, pid: i32) -> Option<SessionId> {
+        self.gate.pids().into_iter().find(|(other, _)| *other == pid).map(|(_, session)| session)
+    }
+
+    /// The sessions whose backends are among `pids`, in order.
+    fn sessions_of(&self, pids: &[i32]) -> Vec<SessionId> {
+        let mut sessions: Vec<_> = pids.iter().filter_map(|pid| self.owner(*pid)).collect();
+        sessions.sort();
+        sessions.dedup();
+        sessions
     }
 }
