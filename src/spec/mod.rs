@@ -1,10 +1,30 @@
 //! PostgreSQL's own language of interleavings: `.spec` files of sessions, steps and permutations.
+//!
+//! Running the specs that PostgreSQL's developers wrote proves the stepping machinery on cases that nobody here wrote, and writing
+//! them makes a counterexample a report that any of them can run. Steps go through the same gate and the same settling
+//! rule as a subject's statements; what differs is only who sends them.
+//!
+//! - [`parse`], [`Spec`]: the language, as data.
+//! - [`Stage`]: the connections of one spec; it plays permutations and writes what PostgreSQL's isolation tester writes.
+//!
+//! Nothing here judges whether an outcome is right: it is compared with one that was expected.
+
+mod cast;
+mod client;
 mod interleave;
 mod lexer;
+mod message;
 mod parse;
+mod play;
+mod scram;
+mod stage;
 mod syntax;
 mod table;
 
+pub use client::ClientError;
 pub use lexer::Place;
 pub use parse::{Malformed, SpecError, parse};
+pub use play::{PlayError, Played, Transcript};
+pub use scram::ScramError;
+pub use stage::{PlayLimits, Stage, StageError, StageOptions};
 pub use syntax::{Marker, Orders, Permutation, Spec, SpecSession, SpecStep, StepRef, Turn};

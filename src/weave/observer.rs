@@ -54,6 +54,16 @@ impl Observer {
         Ok(Self { connection, tables })
     }
 
+    /// Connects, only to ask who waits for whom.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn watch(options: &PgConnectOptions) -> Result<Self, sqlx::Error> {
+        let mut connection = options.connect().await?;
+        sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
+        Ok(Self { connection, tables: Tables::default() })
+    }
+
     /// Who holds up each of `pids` at this moment.
     ///
     /// # Errors
