@@ -8,6 +8,7 @@ mod fuzz;
 mod outside;
 mod replay;
 mod shrink;
+mod spec;
 mod trace;
 mod verify;
 
@@ -43,6 +44,8 @@ enum Command {
     Shrink(shrink::ShrinkArgs),
     /// Look for new cases for so many minutes.
     Fuzz(fuzz::FuzzArgs),
+    /// Run PostgreSQL's isolation specs.
+    Spec(spec::SpecArgs),
     /// Manage a PostgreSQL server that outlives the command.
     Db(db::DbArgs),
 }
@@ -79,6 +82,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Replay(args) => replay::run(args, &outside),
         Command::Shrink(args) => shrink::run(args, &outside),
         Command::Fuzz(args) => fuzz::run(args, &outside),
+        Command::Spec(args) => spec::run(args, &outside),
         Command::Db(args) => {
             let code = outside::block_on(db::run(args))??;
             Ok(if code == 0 { Exit::Verified } else { Exit::CouldNot })

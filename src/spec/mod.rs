@@ -9,10 +9,14 @@
 //!
 //! Nothing here judges whether an outcome is right: it is compared with one that was expected.
 
+pub mod batch;
 mod cast;
 mod client;
+mod diff;
+mod expected;
 mod interleave;
 mod lexer;
+mod listed;
 mod message;
 mod parse;
 mod play;
@@ -22,7 +26,9 @@ mod syntax;
 mod table;
 
 pub use client::ClientError;
+pub use expected::{Comparison, Expectation};
 pub use lexer::Place;
+pub use listed::{Go, Onlooker, RunError, run_listed};
 pub use parse::{Malformed, SpecError, parse};
 pub use play::{PlayError, Played, Transcript};
 pub use scram::ScramError;

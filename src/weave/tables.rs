@@ -197,7 +197,9 @@ async fn sequences(connection: &mut PgConnection) -> Result<String, sqlx::Error>
             "SELECT format('SELECT setval(%L, %s, %L);', '{}', last_value, is_called) FROM {name}",
             name.replace('\'', "''")
         );
-        set.push_str(&sqlx::query_scalar::<_, String>(AssertSqlSafe(asked)).fetch_one(&mut *connection).await?);
+        set.push_str(
+            &sqlx::query_scalar::<_, String>(AssertSqlSafe(asked)).fetch_one(&mut *connection).await?,
+        );
     }
     Ok(set)
 }
