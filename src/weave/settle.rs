@@ -163,10 +163,16 @@ impl<'a> Settler<'a> {
                 return Err(Stop::Broken(format!("session {session}: {why}")));
             }
             if running.is_empty() {
-                if self.blocked.is_empty() || !self.let_go(crew).await? {
+                if self.blocked.is_empty() {
                     return Ok(());
                 }
-                continue;
+                if self.let_go(crew).await? {
+                    continue;
+                }
+                if self.asking == Asking::AtOnce {
+                    catch_up().await;
+                }
+                return Ok(());
             }
             let reported = running.iter().all(|session| self.gate.view(*session).lock_reported);
             if (reported || silent) && self.join_blocked(crew, &running).await? {
@@ -335,5 +341,15 @@ impl<'a> Settler<'a> {
         sessions.sort();
         sessions.dedup();
         sessions
+    }
+}
+
+/// Lets what waiting backends had sent before they were seen to wait, such as notices, arrive at their clients: it is in sockets
+/// of this machine by then, and each turn of the runtime moves it by one socket, from the server to the gate and from
+/// the gate to the client.
+async fn catch_up() {
+    const TURNS: usize = 6;
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
     }
 }
