@@ -314,7 +314,7 @@ impl<'a> Play<'a> {
                 &stage.gate,
                 &mut stage.observer,
                 stage.limits.step,
-                Asking::AtOnce,
+                Asking::Soon,
                 stage.reins,
             ),
             limits: stage.limits,

@@ -3,7 +3,7 @@
 //!
 //! - `lane`: one worker with a database, a gate, an observer and the sessions' pools, kept from case to case.
 //! - `run`: one case: the only place where control flows.
-//! - `settle`: when is it certain that nothing more moves by itself?
+//! - `settle`, `pause`: when is it certain that nothing more moves by itself?
 //! - `reins`: backends that wait are held still, so that waiters never race.
 //! - `observer`, `tables`: the lane's own connection.
 //!
@@ -11,6 +11,7 @@
 
 mod lane;
 mod observer;
+mod pause;
 mod reins;
 mod run;
 mod settle;

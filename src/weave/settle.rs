@@ -13,7 +13,7 @@
 //!
 //! A cycle never becomes stable; the deadlock detector ends it. Where backends report their waits, a session is asked about only
 //! when it has reported: its one deadlock check is then spent, and the session that closes a cycle is its only possible
-//! victim. Where they are not made to ([`Asking::AtOnce`]), a wait that is seen for as long as PostgreSQL's isolation
+//! victim. Where they are not made to ([`Asking::Soon`]), a wait that is seen for as long as PostgreSQL's isolation
 //! tester looks is a wait too, be it part of a cycle or not.
 //!
 //! Nothing here knows what the sessions are: a subject's operations and a spec's steps are settled alike.
@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use super::lane::LaneError;
 use super::observer::{Blocked, Observer};
+use super::pause::Pause;
 use super::reins::{Reins, Still};
 use crate::gate::Gate;
 use crate::schedule::SessionId;
@@ -32,9 +33,9 @@ const REPORT_WAIT_MAX: Duration = Duration::from_millis(20);
 /// First time between two questions where no event comes; it doubles up to [`ASK_EVERY_MAX`].
 const ASK_EVERY_MIN: Duration = Duration::from_millis(2);
 const ASK_EVERY_MAX: Duration = Duration::from_millis(50);
-/// How many questions follow one another without a pause, where they are asked at once.
-const ASKS_AT_ONCE_MAX: usize = 3;
-/// How long a wait that is not stable must last to count, where questions are asked at once. PostgreSQL's isolation
+/// First time before a question where they are asked soon: longer than a short statement takes. It doubles too.
+const ASK_SOON_MIN: Duration = Duration::from_micros(250);
+/// How long a wait that is not stable must last to count, where questions are asked soon. PostgreSQL's isolation
 /// tester looks after this time, once.
 const LASTING_WAIT_MIN: Duration = Duration::from_millis(10);
 
@@ -73,9 +74,16 @@ pub(crate) enum Asking {
     OnReport,
     /// Late, for no reports come.
     Late,
-    /// At once, with the sessions' own settings: as PostgreSQL's isolation tester, which takes a prepared transaction's
+    /// Soon, with the sessions' own settings: as PostgreSQL's isolation tester, which takes a prepared transaction's
     /// locks for no wait, and one that lasts for a wait whoever holds it up.
-    AtOnce,
+    Soon,
+}
+
+/// Whether something has happened at the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    Something,
+    Nothing,
 }
 
 /// The sessions that are to come to rest.
@@ -106,10 +114,12 @@ pub(crate) struct Settler<'a> {
     still: Still,
     /// The sessions that are stably blocked; their backends are held still.
     blocked: BTreeSet<SessionId>,
-    /// Since when those that run have been seen to wait, where questions are asked at once.
+    /// Since when those that run have been seen to wait, where questions are asked soon.
     seen_waiting: BTreeMap<SessionId, (Instant, Blocked)>,
     /// Those whose wait has lasted, in this settling.
     lasting: BTreeSet<SessionId>,
+    /// For pauses shorter than the runtime's ticks, where they are needed.
+    short: Option<Pause>,
 }
 
 impl<'a> Settler<'a> {
@@ -131,6 +141,7 @@ impl<'a> Settler<'a> {
             blocked: BTreeSet::new(),
             seen_waiting: BTreeMap::new(),
             lasting: BTreeSet::new(),
+            short: None,
         }
     }
 
@@ -152,9 +163,8 @@ impl<'a> Settler<'a> {
     /// Waits until each session is at rest or stably blocked.
     pub(crate) async fn settle(&mut self, crew: &mut impl Crew) -> Result<(), Stop> {
         let started = Instant::now();
-        let mut ask_every = ASK_EVERY_MIN;
-        let mut asked = 0;
-        let mut silent = self.asking == Asking::AtOnce;
+        let mut ask_every = if self.asking == Asking::Soon { ASK_SOON_MIN } else { ASK_EVERY_MIN };
+        let mut silent = false;
         self.lasting.clear();
         self.seen_waiting.clear();
         loop {
@@ -169,7 +179,7 @@ impl<'a> Settler<'a> {
                 if self.let_go(crew).await? {
                     continue;
                 }
-                if self.asking == Asking::AtOnce {
+                if self.asking == Asking::Soon {
                     catch_up().await;
                 }
                 return Ok(());
@@ -182,16 +192,27 @@ impl<'a> Settler<'a> {
             if left.is_zero() {
                 return Err(Stop::Hung(crew.why_running(running[0], self.limit)));
             }
-            asked += 1;
-            if self.asking == Asking::AtOnce && asked < ASKS_AT_ONCE_MAX {
-                // The question took about as long as a short statement: look whether the answer is there, and ask again.
-                tokio::task::yield_now().await;
-                continue;
-            }
-            if tokio::time::timeout(ask_every.min(left), self.gate.changed()).await.is_err() {
+            if self.pause(ask_every.min(left)).await? == Heard::Nothing {
                 silent = self.asking != Asking::OnReport || started.elapsed() > REPORT_WAIT_MAX;
                 ask_every = (ask_every * 2).min(ASK_EVERY_MAX);
             }
+        }
+    }
+
+    /// Waits until something happens at the gate, but no longer than `how_long`.
+    async fn pause(&mut self, how_long: Duration) -> Result<Heard, LaneError> {
+        if how_long >= ASK_EVERY_MIN {
+            let heard = tokio::time::timeout(how_long, self.gate.changed()).await;
+            return Ok(if heard.is_ok() { Heard::Something } else { Heard::Nothing });
+        }
+        let short = match &mut self.short {
+            Some(short) => short,
+            none => none.insert(Pause::new()?),
+        };
+        tokio::select! {
+            biased;
+            () = self.gate.changed() => Ok(Heard::Something),
+            over = short.wait(how_long) => over.map(|()| Heard::Nothing).map_err(LaneError::from),
         }
     }
 
@@ -239,7 +260,7 @@ impl<'a> Settler<'a> {
             .into_iter()
             .filter(|(session, _)| running.contains(session))
             .collect();
-        if self.asking == Asking::AtOnce && joining.is_empty() {
+        if self.asking == Asking::Soon && joining.is_empty() {
             joining = self.lasting_waits(running, &waits);
             self.lasting.extend(joining.iter().map(|(session, _)| *session));
         }
@@ -298,7 +319,7 @@ impl<'a> Settler<'a> {
                 let mut by = self.sessions_of(&wait.by);
                 by.retain(is_stable);
                 // A prepared transaction has no session, and no one of the case moves it unasked.
-                let prepared = self.asking != Asking::AtOnce && wait.by.contains(&0);
+                let prepared = self.asking != Asking::Soon && wait.by.contains(&0);
                 (!by.is_empty() || prepared).then_some((session, by))
             });
             let Some((session, by)) = next else { return stable };
