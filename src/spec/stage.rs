@@ -128,6 +128,22 @@ impl Stage {
         Ok(stage)
     }
 
+    /// Ends what the sessions still do, and tears down: nothing of a permutation that broke down is left for the next.
+    ///
+    /// # Errors
+    /// When the server has gone.
+    pub(super) async fn give_up(&mut self, spec: &Spec) -> Result<(), StageError> {
+        let pids: Vec<i32> = self.clients.iter().map(Client::pid).collect();
+        self.observer.terminate(&pids).await?;
+        if let Some(sql) = &spec.teardown {
+            let who = || "the control connection".to_owned();
+            // What it says is of no interest: the setup may never have been.
+            let asked = self.control.ask(sql).await;
+            asked.map_err(|error| StageError::Connection { who: who(), error })?;
+        }
+        Ok(())
+    }
+
     /// Each connection takes the name by which the isolation tester would call it, as it does: by a statement.
     async fn introduce(&self, spec: &Spec) -> Result<(), StageError> {
         let control = (&self.control, "control connection");
