@@ -3,6 +3,7 @@
 
 mod cells;
 mod db;
+mod demo;
 mod exit;
 mod fuzz;
 mod outside;
@@ -46,6 +47,8 @@ enum Command {
     Fuzz(fuzz::FuzzArgs),
     /// Run PostgreSQL's isolation specs.
     Spec(spec::SpecArgs),
+    /// Show the classic anomalies and what prevents them, one listing each.
+    Demo(demo::DemoArgs),
     /// Manage a PostgreSQL server that outlives the command.
     Db(db::DbArgs),
 }
@@ -83,6 +86,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Shrink(args) => shrink::run(args, &outside),
         Command::Fuzz(args) => fuzz::run(args, &outside),
         Command::Spec(args) => spec::run(args, &outside),
+        Command::Demo(args) => demo::run(args, &outside),
         Command::Db(args) => {
             let code = outside::block_on(db::run(args))??;
             Ok(if code == 0 { Exit::Verified } else { Exit::CouldNot })

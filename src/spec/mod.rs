@@ -11,7 +11,9 @@
 
 pub mod batch;
 mod cast;
+pub mod classic;
 mod client;
+pub mod demos;
 mod diff;
 mod everywhere;
 mod expected;

@@ -24,6 +24,31 @@ impl Outcome {
         }
     }
 
+    /// The rows that a step printed, values separated by `|` and without the blanks that align them; none of a step that there is not.
+    pub fn rows_of(&self, name: &str, spec: &Spec) -> Vec<String> {
+        let Some(text) = self.text_of(name, spec) else { return Vec::new() };
+        let value = |value: &str| value.trim().to_owned();
+        let row = |line: &str| line.split('|').map(value).collect::<Vec<_>>().join("|");
+        let body = text.lines().skip_while(|line| !is_underline(line)).skip(1);
+        body.take_while(|line| !line.starts_with('(')).map(row).collect()
+    }
+
+    /// The error that a step printed, if it printed one.
+    pub fn error_of(&self, name: &str, spec: &Spec) -> Option<String> {
+        self.text_of(name, spec)?.lines().find(|line| is_error(line)).map(str::to_owned)
+    }
+
+    /// How many steps printed an error, or that not all were played.
+    pub fn errors(&self) -> usize {
+        let failed = |(_, text): &&(StepRef, Vec<u8>)| String::from_utf8_lossy(text).lines().any(is_error);
+        self.steps.iter().filter(failed).count() + usize::from(self.broken.is_some())
+    }
+
+    fn text_of(&self, name: &str, spec: &Spec) -> Option<String> {
+        let of = |(step, _): &&(StepRef, Vec<u8>)| spec.step(*step).name == name;
+        self.steps.iter().find(of).map(|(_, text)| String::from_utf8_lossy(text).into_owned())
+    }
+
     /// What each step printed, and why there is no more.
     pub fn lines(&self, spec: &Spec) -> Vec<(String, String)> {
         let step = |(step, text): &(StepRef, Vec<u8>)| (spec.step(*step).name.clone(), show(text));
@@ -36,6 +61,15 @@ impl Outcome {
         let before = other.lines(spec);
         self.lines(spec).into_iter().filter(|line| !before.contains(line)).collect()
     }
+}
+
+fn is_error(line: &str) -> bool {
+    ["ERROR:  ", "FATAL:  ", "PANIC:  "].iter().any(|severity| line.starts_with(severity))
+}
+
+/// The line between the columns' names and the rows.
+fn is_underline(line: &str) -> bool {
+    line.starts_with('-') && line.chars().all(|c| matches!(c, '-' | '+'))
 }
 
 /// Output of a step, for reading: without the lines that only count or underline, and on one line where it fits.
