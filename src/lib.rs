@@ -202,6 +202,8 @@ pub mod schedule;
 pub mod server;
 pub mod shrink;
 #[cfg(not(loom))]
+pub mod spec;
+#[cfg(not(loom))]
 pub mod subject;
 #[cfg(not(loom))]
 pub mod weave;

@@ -3,11 +3,13 @@
 
 mod cells;
 mod db;
+mod demo;
 mod exit;
 mod fuzz;
 mod outside;
 mod replay;
 mod shrink;
+mod spec;
 mod trace;
 mod verify;
 
@@ -43,6 +45,10 @@ enum Command {
     Shrink(shrink::ShrinkArgs),
     /// Look for new cases for so many minutes.
     Fuzz(fuzz::FuzzArgs),
+    /// Run PostgreSQL's isolation specs.
+    Spec(spec::SpecArgs),
+    /// Show the classic anomalies and what prevents them, one listing each.
+    Demo(demo::DemoArgs),
     /// Manage a PostgreSQL server that outlives the command.
     Db(db::DbArgs),
 }
@@ -80,6 +86,8 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Replay(args) => replay::run(args, &outside),
         Command::Shrink(args) => shrink::run(args, &outside),
         Command::Fuzz(args) => fuzz::run(args, &outside),
+        Command::Spec(args) => spec::run(args, &outside),
+        Command::Demo(args) => demo::run(args, &outside),
         Command::Db(args) => {
             let code = outside::block_on(db::run(args))??;
             Ok(if code == 0 { Exit::Verified } else { Exit::CouldNot })

@@ -11,8 +11,8 @@ mod effect;
 mod folder;
 mod record;
 mod relay;
-mod stream;
-mod wire;
+pub(crate) mod stream;
+pub(crate) mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -153,6 +153,11 @@ impl Fields {
         Ok(Some(self.0.split_to(length as usize)))
     }
 
+    /// Everything that is left, as text.
+    pub fn rest(&mut self) -> String {
+        String::from_utf8_lossy(&self.0.split_to(self.0.len())).into_owned()
+    }
+
     fn need(&self, count: usize) -> Result<(), WireError> {
         if self.0.len() < count { Err(WireError::Short) } else { Ok(()) }
     }

@@ -13,8 +13,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tracing::Instrument;
 
 use super::observer::{Observer, Rights};
-use super::reins::{Reins, Still};
-use super::run::{Weaver, in_words};
+use super::reins::Reins;
+use super::run::{Operations, Weaver, in_words};
+use super::settle::{Asking, Settler};
 use super::{Limits, LockReports, story};
 use crate::case::Case;
 use crate::explore::{Choice, Strategy};
@@ -124,20 +125,16 @@ impl<S: Subject> Lane<S> {
         }
         self.gate.set_mode(Mode::Held);
         let story = story::case(case);
+        let asking = match self.options.reports {
+            LockReports::Sent => Asking::OnReport,
+            LockReports::Refused => Asking::Late,
+        };
+        let limits = self.options.limits;
         let weaver = Weaver {
-            subject: &self.subject,
-            gate: &self.gate,
-            observer: &mut self.observer,
-            sessions: &self.sessions,
-            limits: self.options.limits,
-            reports: self.options.reports,
-            slots: Weaver::<S>::slots(&case.sessions),
-            steps: Vec::new(),
-            blocked: Default::default(),
-            reins: self.options.reins,
-            still: Still::new(self.options.reins),
+            crew: Operations::new(&self.subject, &self.gate, &self.sessions, &case.sessions, story.clone()),
+            settler: Settler::new(&self.gate, &mut self.observer, limits.step, asking, self.options.reins),
+            limits,
             trace: Vec::new(),
-            story: story.clone(),
         };
         let woven = weaver.weave(strategy).instrument(story).await;
         self.gate.set_mode(Mode::Open);

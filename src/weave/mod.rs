@@ -3,7 +3,7 @@
 //!
 //! - `lane`: one worker with a database, a gate, an observer and the sessions' pools, kept from case to case.
 //! - `run`: one case: the only place where control flows.
-//! - `settle`: when is it certain that nothing more moves by itself?
+//! - `settle`, `pause`: when is it certain that nothing more moves by itself?
 //! - `reins`: backends that wait are held still, so that waiters never race.
 //! - `observer`, `tables`: the lane's own connection.
 //!
@@ -11,6 +11,7 @@
 
 mod lane;
 mod observer;
+mod pause;
 mod reins;
 mod run;
 mod settle;
@@ -20,8 +21,10 @@ mod tables;
 use std::time::Duration;
 
 pub use lane::{Lane, LaneError, LaneOptions, Traced};
+pub(crate) use observer::Observer;
 pub use observer::Rights;
 pub use reins::Reins;
+pub(crate) use settle::{Asking, Crew, Rest, Settler, Stop};
 
 /// How long things may take before a case counts as hung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -69,6 +69,17 @@ impl Observer {
         self.unlocking_functions
     }
 
+    /// Connects, only to ask who waits for whom.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn watch(options: &PgConnectOptions) -> Result<Self, sqlx::Error> {
+        let mut connection = options.connect().await?;
+        sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
+        // What functions there are to come is not known.
+        Ok(Self { connection, tables: Tables::default(), unlocking_functions: true })
+    }
+
     /// Who holds up each of `pids` at this moment.
     ///
     /// # Errors

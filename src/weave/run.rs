@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use serde_json::Value;
@@ -13,42 +14,13 @@ use tokio::task::JoinHandle;
 use tracing::{Instrument, Span};
 
 use super::lane::LaneError;
-use super::observer::Observer;
-use super::reins::{Reins, Still};
-use super::{Limits, LockReports, story};
+use super::settle::{Crew, Rest, Settler, Stop};
+use super::{Limits, story};
 use crate::explore::{Choice, Strategy};
 use crate::gate::{Effect, Gate};
-use crate::history::{Action, Ended, Failure, OpId, Outcome, Step, WaitFor};
+use crate::history::{Action, Ended, Failure, OpId, Outcome, Statement, Step, Transaction, Wait, WaitFor};
 use crate::schedule::SessionId;
 use crate::subject::{Session, Subject};
-
-/// Why a run stops before its end.
-#[derive(Debug)]
-pub(super) enum Stop {
-    /// No one can go on.
-    Stuck,
-    /// A limit has passed, this one.
-    Hung(String),
-    /// The case cannot be carried through, for this reason.
-    Broken(String),
-    /// The lane itself is of no more use.
-    Lane(LaneError),
-}
-
-impl From<LaneError> for Stop {
-    fn from(error: LaneError) -> Self {
-        Self::Lane(error)
-    }
-}
-
-/// Where a session rests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// It can go: at the gate, or asleep.
-    Runnable,
-    /// All its operations have ended.
-    Done,
-}
 
 /// One session in one case.
 pub(super) struct Slot<Op> {
@@ -56,11 +28,11 @@ pub(super) struct Slot<Op> {
     outcomes: Vec<Outcome>,
     task: Option<Task>,
     /// The number of the step that has been released and has not come to rest.
-    pub(super) open_step: Option<usize>,
+    open_step: Option<usize>,
     /// Whether the open step has run something that others can notice.
     effect_had: bool,
     /// Which attempt of the operation runs: one more after each back-off.
-    pub(super) attempt: u32,
+    attempt: u32,
 }
 
 struct Task {
@@ -69,28 +41,28 @@ struct Task {
 }
 
 impl<Op> Slot<Op> {
-    pub(super) fn has_returned(&self) -> bool {
+    fn has_returned(&self) -> bool {
         self.task.as_ref().is_some_and(|task| task.result.borrow().is_some())
     }
 }
 
 /// Runs one case.
 pub(super) struct Weaver<'a, S: Subject> {
-    pub(super) subject: &'a Arc<S>,
-    pub(super) gate: &'a Gate,
-    pub(super) observer: &'a mut Observer,
-    pub(super) sessions: &'a [Session],
+    pub(super) crew: Operations<'a, S>,
+    pub(super) settler: Settler<'a>,
     pub(super) limits: Limits,
-    pub(super) reports: LockReports,
-    pub(super) slots: Vec<Slot<S::Op>>,
-    pub(super) steps: Vec<Step>,
-    /// The sessions that are stably blocked; their backends are held still.
-    pub(super) blocked: BTreeSet<SessionId>,
-    pub(super) reins: Reins,
-    pub(super) still: Still,
     pub(super) trace: Vec<Choice>,
+}
+
+/// The sessions of one case, each with its operations.
+pub(super) struct Operations<'a, S: Subject> {
+    subject: &'a Arc<S>,
+    gate: &'a Gate,
+    sessions: &'a [Session],
+    slots: Vec<Slot<S::Op>>,
+    steps: Vec<Step>,
     /// The span of the case.
-    pub(super) story: Span,
+    story: Span,
 }
 
 /// What a run leaves behind.
@@ -101,20 +73,7 @@ pub(super) struct Woven {
     pub(super) trace: Vec<Choice>,
 }
 
-impl<'a, S: Subject> Weaver<'a, S> {
-    /// Lists each session's operations; none is started yet.
-    pub(super) fn slots(programs: &[Vec<S::Op>]) -> Vec<Slot<S::Op>> {
-        let slot = |ops: &Vec<S::Op>| Slot {
-            ops: ops.clone(),
-            outcomes: Vec::new(),
-            task: None,
-            open_step: None,
-            effect_had: false,
-            attempt: 1,
-        };
-        programs.iter().map(slot).collect()
-    }
-
+impl<S: Subject> Weaver<'_, S> {
     /// Runs the case to its end, however it ends.
     pub(super) async fn weave(mut self, strategy: &mut dyn Strategy) -> Result<Woven, LaneError> {
         let ended = match self.turns(strategy).await {
@@ -123,29 +82,29 @@ impl<'a, S: Subject> Weaver<'a, S> {
             Err(Stop::Hung(why)) => Ended::Hung { why, waits: self.wait_for_graph().await },
             Err(Stop::Broken(why)) => Ended::Broken { why },
             Err(Stop::Lane(error)) => {
-                self.abort();
+                self.crew.abort();
                 return Err(error);
             }
         };
         if ended != Ended::Complete {
-            self.abort();
+            self.crew.abort();
         }
-        self.still.go_all();
-        Ok(Woven { outcomes: self.outcomes(), steps: self.steps, ended, trace: self.trace })
+        self.settler.go_all();
+        Ok(Woven { outcomes: self.crew.outcomes(), steps: self.crew.steps, ended, trace: self.trace })
     }
 
     async fn turns(&mut self, strategy: &mut dyn Strategy) -> Result<(), Stop> {
-        for session in SessionId::first(self.slots.len()) {
-            self.start_next(session);
+        for session in SessionId::first(self.crew.slots.len()) {
+            self.crew.start_next(session);
         }
-        self.settle().await?;
+        self.settler.settle(&mut self.crew).await?;
         let mut last = None;
         loop {
-            let runnable = self.runnable();
+            let runnable = self.crew.runnable();
             if runnable.is_empty() {
                 return self.end();
             }
-            if self.steps.len() == self.limits.steps_max {
+            if self.crew.steps.len() == self.limits.steps_max {
                 return Err(Stop::Hung(format!(
                     "the case took {} steps and had not ended",
                     self.limits.steps_max
@@ -154,60 +113,66 @@ impl<'a, S: Subject> Weaver<'a, S> {
             let chosen = strategy.choose(&runnable, last);
             last = Some(chosen);
             self.trace.push(Choice { runnable, chosen });
-            self.release(chosen);
-            self.settle().await?;
-            self.close_steps();
+            self.crew.release(chosen);
+            self.settler.settle(&mut self.crew).await?;
+            self.crew.close_steps(self.settler.blocked());
         }
     }
 
     /// No session can go: all have ended, or those that have not wait for locks that no one will give back.
     fn end(&self) -> Result<(), Stop> {
-        if self.blocked.is_empty() { Ok(()) } else { Err(Stop::Stuck) }
+        if self.settler.blocked().is_empty() { Ok(()) } else { Err(Stop::Stuck) }
+    }
+
+    async fn wait_for_graph(&mut self) -> Vec<WaitFor> {
+        let gate = self.crew.gate;
+        let sessions: Vec<_> = SessionId::first(self.crew.slots.len()).collect();
+        let owners = gate.pids();
+        let mut graph = Vec::new();
+        for session in sessions {
+            if !gate.view(session).under_way {
+                continue;
+            }
+            let pids = gate.waiting_pids(session);
+            // Without an answer the graph still names who waits.
+            let waits = self.settler.observer().blockers(&pids).await.unwrap_or_default();
+            let by = waits.iter().flat_map(|wait| &wait.by);
+            let by = owners
+                .iter()
+                .filter(|(pid, _)| by.clone().any(|other| other == pid))
+                .map(|(_, owner)| *owner);
+            let mut for_sessions: Vec<_> = by.collect();
+            for_sessions.sort();
+            for_sessions.dedup();
+            graph.push(WaitFor { session, for_sessions, sql: gate.current_sql(session) });
+        }
+        graph
+    }
+}
+
+impl<'a, S: Subject> Operations<'a, S> {
+    /// Lists each session's operations; none is started yet.
+    pub(super) fn new(
+        subject: &'a Arc<S>,
+        gate: &'a Gate,
+        sessions: &'a [Session],
+        programs: &[Vec<S::Op>],
+        story: Span,
+    ) -> Self {
+        let slot = |ops: &Vec<S::Op>| Slot {
+            ops: ops.clone(),
+            outcomes: Vec::new(),
+            task: None,
+            open_step: None,
+            effect_had: false,
+            attempt: 1,
+        };
+        Self { subject, gate, sessions, slots: programs.iter().map(slot).collect(), steps: Vec::new(), story }
     }
 
     fn runnable(&mut self) -> Vec<SessionId> {
         let all: Vec<_> = SessionId::first(self.slots.len()).collect();
         all.into_iter().filter(|session| self.rest(*session) == Some(Rest::Runnable)).collect()
-    }
-
-    /// Where `session` rests, if it does. On the way its answers are collected, a step that has had no effect yet goes
-    /// on, and when an operation has ended the next one starts.
-    pub(super) fn rest(&mut self, session: SessionId) -> Option<Rest> {
-        self.collect(session);
-        let view = self.gate.view(session);
-        if view.under_way {
-            return None;
-        }
-        let slot = &mut self.slots[session.index()];
-        if view.held == Some(Effect::None) {
-            self.gate.release(session);
-            return None;
-        }
-        if let Some(effect) = view.held {
-            if slot.open_step.is_none() || slot.effect_had {
-                return Some(Rest::Runnable);
-            }
-            slot.effect_had = effect == Effect::Step;
-            self.gate.release(session);
-            return None;
-        }
-        if self.sessions[session.index()].clock.is_slept_on() {
-            return Some(Rest::Runnable);
-        }
-        if slot.task.is_none() {
-            return Some(Rest::Done);
-        }
-        if !slot.has_returned() || view.in_transaction {
-            // It thinks, or its transaction's ROLLBACK is still to come.
-            return None;
-        }
-        self.note_outcome(session);
-        if self.start_next(session) { None } else { Some(Rest::Done) }
-    }
-
-    pub(super) fn take_broken(&self) -> Option<String> {
-        let (session, why) = self.gate.take_broken().into_iter().next()?;
-        Some(format!("session {session}: {why}"))
     }
 
     /// Starts the next operation of `session`, if there is one.
@@ -280,10 +245,10 @@ impl<'a, S: Subject> Weaver<'a, S> {
     }
 
     /// The steps that have come to rest are complete; waits among them end with the step that was released last.
-    fn close_steps(&mut self) {
+    fn close_steps(&mut self, blocked: &BTreeSet<SessionId>) {
         let current = self.steps.len() - 1;
         for session in SessionId::first(self.slots.len()) {
-            if self.blocked.contains(&session) {
+            if blocked.contains(&session) {
                 continue;
             }
             let slot = &mut self.slots[session.index()];
@@ -297,30 +262,6 @@ impl<'a, S: Subject> Weaver<'a, S> {
             }
             story::step(number, step, slot.attempt);
         }
-    }
-
-    async fn wait_for_graph(&mut self) -> Vec<WaitFor> {
-        let sessions: Vec<_> = SessionId::first(self.slots.len()).collect();
-        let owners = self.gate.pids();
-        let mut graph = Vec::new();
-        for session in sessions {
-            if !self.gate.view(session).under_way {
-                continue;
-            }
-            let pids = self.gate.waiting_pids(session);
-            // Without an answer the graph still names who waits.
-            let waits = self.observer.blockers(&pids).await.unwrap_or_default();
-            let by = waits.iter().flat_map(|wait| &wait.by);
-            let by = owners
-                .iter()
-                .filter(|(pid, _)| by.clone().any(|other| other == pid))
-                .map(|(_, owner)| *owner);
-            let mut for_sessions: Vec<_> = by.collect();
-            for_sessions.sort();
-            for_sessions.dedup();
-            graph.push(WaitFor { session, for_sessions, sql: self.gate.current_sql(session) });
-        }
-        graph
     }
 
     fn abort(&mut self) {
@@ -338,6 +279,90 @@ impl<'a, S: Subject> Weaver<'a, S> {
         };
         self.slots.iter_mut().map(finish).collect()
     }
+}
+
+impl<S: Subject> Crew for Operations<'_, S> {
+    fn sessions(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// On the way a step that has had no effect yet goes on, and when an operation has ended the next one starts.
+    fn rest(&mut self, session: SessionId) -> Option<Rest> {
+        self.collect(session);
+        let view = self.gate.view(session);
+        if view.under_way {
+            return None;
+        }
+        let slot = &mut self.slots[session.index()];
+        if view.held == Some(Effect::None) {
+            self.gate.release(session);
+            return None;
+        }
+        if let Some(effect) = view.held {
+            if slot.open_step.is_none() || slot.effect_had {
+                return Some(Rest::Runnable);
+            }
+            slot.effect_had = effect == Effect::Step;
+            self.gate.release(session);
+            return None;
+        }
+        if self.sessions[session.index()].clock.is_slept_on() {
+            return Some(Rest::Runnable);
+        }
+        if slot.task.is_none() {
+            return Some(Rest::Done);
+        }
+        if !slot.has_returned() || view.in_transaction {
+            // It thinks, or its transaction's ROLLBACK is still to come.
+            return None;
+        }
+        self.note_outcome(session);
+        if self.start_next(session) { None } else { Some(Rest::Done) }
+    }
+
+    fn open_step(&self, session: SessionId) -> Option<usize> {
+        self.slots[session.index()].open_step
+    }
+
+    /// A statement that ended well in a transaction that goes on has released nothing: its locks are kept to the end, all
+    /// but advisory ones of the session.
+    fn may_have_released(&self) -> bool {
+        let Some(step) = self.steps.last() else { return false };
+        let Action::Run { statements, .. } = &step.action else { return false };
+        let kept = |statement: &Statement| statement.error.is_none() && keeps_locks(&statement.sql);
+        self.gate.transaction(step.session) != Transaction::Open || !statements.iter().all(kept)
+    }
+
+    fn note_wait(&mut self, session: SessionId, by: &[SessionId]) {
+        let Some(step) = self.open_step(session) else { return };
+        let record = &mut self.steps[step];
+        if record.wait.is_none() {
+            story::wait(session, record.op, step, self.slots[session.index()].attempt, by);
+            record.wait = Some(Wait { for_sessions: by.to_vec(), until: None });
+        }
+    }
+
+    fn why_running(&self, session: SessionId, limit: Duration) -> String {
+        let seconds = limit.as_secs_f32();
+        let view = self.gate.view(session);
+        if view.under_way {
+            format!("session {session} had no answer from the server within {seconds} s")
+        } else if view.in_transaction && self.slots[session.index()].has_returned() {
+            format!(
+                "an operation of session {session} returned with its transaction open, and left it open for {seconds} s"
+            )
+        } else {
+            format!(
+                "the code of session {session} sent nothing, slept on no clock it was given and did not return for {seconds} s"
+            )
+        }
+    }
+}
+
+/// Whether a statement that ended well in an open transaction has kept every lock that it found.
+fn keeps_locks(sql: &str) -> bool {
+    let sql = sql.to_ascii_lowercase();
+    ["unlock", "rollback", "commit", "call"].iter().all(|word| !sql.contains(word))
 }
 
 /// What a panic said.

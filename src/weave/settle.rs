@@ -6,128 +6,252 @@
 //!
 //! 1. The stable set is, at first, the sessions that are at rest: their answers have been read.
 //! 2. A session that waits joins it when one of its blockers, by `pg_blocking_pids`, is in it: what holds it up will
-//!    not move by itself. Its backend is then held still (see `reins`).
+//!    not move by itself. Its backend is then held still (see `reins`), and for others it is as good as at rest.
 //! 3. Repeat until each session has come to rest or joined.
 //! 4. When no one runs, ask once more about those that joined: the step may have granted one its lock. The one that
 //!    has waited longest is let go, and all begins again; when none has been granted anything, all is settled.
 //!
-//! A cycle never becomes stable; the deadlock detector ends it. A session is asked about only when its backend has
-//! reported its wait, so its one deadlock check is spent, and the session that closes a cycle is its only possible victim.
+//! A cycle never becomes stable; the deadlock detector ends it. Where backends report their waits, a session is asked about only
+//! when it has reported: its one deadlock check is then spent, and the session that closes a cycle is its only possible
+//! victim. Where they are not made to ([`Asking::Soon`]), a wait that is seen for as long as PostgreSQL's isolation
+//! tester looks is a wait too, be it part of a cycle or not.
+//!
+//! Nothing here knows what the sessions are: a subject's operations and a spec's steps are settled alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::lane::LaneError;
-use super::observer::Blocked;
-use super::reins::Reins;
-use super::run::{Stop, Weaver};
-use super::{LockReports, story};
-use crate::history::{Action, Transaction, Wait};
+use super::observer::{Blocked, Observer};
+use super::pause::Pause;
+use super::reins::{Reins, Still};
+use crate::gate::Gate;
 use crate::schedule::SessionId;
-use crate::subject::Subject;
 
 /// Until this has passed, a wait is expected to be reported by the backend that waits.
 const REPORT_WAIT_MAX: Duration = Duration::from_millis(20);
 /// First time between two questions where no event comes; it doubles up to [`ASK_EVERY_MAX`].
 const ASK_EVERY_MIN: Duration = Duration::from_millis(2);
 const ASK_EVERY_MAX: Duration = Duration::from_millis(50);
+/// First time before a question where they are asked soon: longer than a short statement takes. It doubles too.
+const ASK_SOON_MIN: Duration = Duration::from_micros(250);
+/// How long a wait that is not stable must last to count, where questions are asked soon. PostgreSQL's isolation
+/// tester looks after 10 ms, once, just when a deadlock check that a spec has set to 10 ms is due; this is well after it.
+const LASTING_WAIT_MIN: Duration = Duration::from_millis(40);
 
-/// Who waits for whom at one moment.
-struct Waits {
-    /// The sessions that were asked about.
-    waiting: Vec<SessionId>,
-    /// Backends and whose they are.
-    owners: Vec<(i32, SessionId)>,
-    answers: Vec<Blocked>,
+/// Why a run stops before its end.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// No one can go on.
+    Stuck,
+    /// A limit has passed, this one.
+    Hung(String),
+    /// The case cannot be carried through, for this reason.
+    Broken(String),
+    /// The lane itself is of no more use.
+    Lane(LaneError),
 }
 
-impl Waits {
-    fn owner(&self, pid: i32) -> Option<SessionId> {
-        self.owners.iter().find(|(other, _)| *other == pid).map(|(_, session)| *session)
+impl From<LaneError> for Stop {
+    fn from(error: LaneError) -> Self {
+        Self::Lane(error)
+    }
+}
+
+/// Where a session rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// It can go: at the gate, or asleep.
+    Runnable,
+    /// It has nothing more to do.
+    Done,
+}
+
+/// When waits are asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asking {
+    /// When each has been reported by the backend that waits.
+    OnReport,
+    /// Late, for no reports come.
+    Late,
+    /// Soon, with the sessions' own settings: as PostgreSQL's isolation tester, which takes a prepared transaction's
+    /// locks for no wait, and one that lasts for a wait whoever holds it up.
+    Soon,
+}
+
+/// Whether something has happened at the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    Something,
+    Nothing,
+}
+
+/// The sessions that are to come to rest.
+pub(crate) trait Crew {
+    /// How many there are.
+    fn sessions(&self) -> usize;
+
+    /// Where `session` rests, if it does. On the way its answers may be collected and what needs no choice may go on.
+    fn rest(&mut self, session: SessionId) -> Option<Rest>;
+
+    /// The number of the step of `session` that has been released and has not come to rest.
+    fn open_step(&self, session: SessionId) -> Option<usize>;
+
+    /// Whether the step that was released last may have released a lock that another session waits for.
+    fn may_have_released(&self) -> bool {
+        true
     }
 
-    /// Those that are stably blocked, with those that hold them up.
-    fn stable(&self) -> BTreeMap<SessionId, Vec<SessionId>> {
-        let mut stable: BTreeMap<SessionId, Vec<SessionId>> = BTreeMap::new();
-        // Rounds over one answer: who waits for one that has just joined is stable too.
-        loop {
-            let is_stable =
-                |session: &SessionId| !self.waiting.contains(session) || stable.contains_key(session);
-            let next = self.answers.iter().find_map(|wait| {
-                let session = self.owner(wait.pid).filter(|session| !stable.contains_key(session))?;
-                let mut by: Vec<_> =
-                    wait.by.iter().filter_map(|pid| self.owner(*pid)).filter(is_stable).collect();
-                by.sort();
-                by.dedup();
-                (!by.is_empty() || waits_for_prepared(wait)).then_some((session, by))
-            });
-            let Some((session, by)) = next else { return stable };
-            stable.insert(session, by);
+    /// Notes that `session` waits for those of `by`.
+    fn note_wait(&mut self, session: SessionId, by: &[SessionId]);
+
+    /// Why `session` has not come to rest within `limit`, in words.
+    fn why_running(&self, session: SessionId, limit: Duration) -> String;
+}
+
+/// Knows who waits, and when all is settled.
+pub(crate) struct Settler<'a> {
+    gate: &'a Gate,
+    observer: &'a mut Observer,
+    limit: Duration,
+    asking: Asking,
+    reins: Reins,
+    still: Still,
+    /// The sessions that are stably blocked; their backends are held still.
+    blocked: BTreeSet<SessionId>,
+    /// Since when those that run have been seen to wait, where questions are asked soon.
+    seen_waiting: BTreeMap<SessionId, (Instant, HeldUp)>,
+    /// Those whose wait has lasted, in this settling.
+    lasting: BTreeSet<SessionId>,
+    /// For pauses shorter than the runtime's ticks, where they are needed.
+    short: Option<Pause>,
+}
+
+impl<'a> Settler<'a> {
+    /// Settles what goes through `gate`. A session may run for `limit` before it counts as hung.
+    pub(crate) fn new(
+        gate: &'a Gate,
+        observer: &'a mut Observer,
+        limit: Duration,
+        asking: Asking,
+        reins: Reins,
+    ) -> Self {
+        Self {
+            gate,
+            observer,
+            limit,
+            asking,
+            reins,
+            still: Still::new(reins),
+            blocked: BTreeSet::new(),
+            seen_waiting: BTreeMap::new(),
+            lasting: BTreeSet::new(),
+            short: None,
         }
     }
 
-    /// Those whose lock has been granted: none of the case's sessions holds them up any more.
-    fn granted(&self) -> Vec<SessionId> {
-        let held_up =
-            |wait: &Blocked| wait.by.iter().any(|pid| self.owner(*pid).is_some()) || waits_for_prepared(wait);
-        let is_held_up = |session: SessionId| {
-            self.answers.iter().any(|wait| self.owner(wait.pid) == Some(session) && held_up(wait))
-        };
-        self.waiting.iter().copied().filter(|session| !is_held_up(*session)).collect()
+    /// The sessions that are stably blocked.
+    pub(crate) fn blocked(&self) -> &BTreeSet<SessionId> {
+        &self.blocked
     }
-}
 
-/// Whether a statement that ended well in an open transaction has kept every lock that it found.
-fn keeps_locks(sql: &str) -> bool {
-    let sql = sql.to_ascii_lowercase();
-    !sql.contains("unlock") && !sql.contains("rollback") && !sql.contains("commit") && !sql.contains("call")
-}
+    /// The connection beside the gate.
+    pub(crate) fn observer(&mut self) -> &mut Observer {
+        self.observer
+    }
 
-/// A prepared transaction has no session, and no one of the case moves it unasked.
-fn waits_for_prepared(wait: &Blocked) -> bool {
-    wait.by.contains(&0)
-}
+    /// Lets every backend go that is held still.
+    pub(crate) fn go_all(&mut self) {
+        self.still.go_all();
+    }
 
-impl<S: Subject> Weaver<'_, S> {
     /// Waits until each session is at rest or stably blocked.
-    pub(super) async fn settle(&mut self) -> Result<(), Stop> {
+    pub(crate) async fn settle(&mut self, crew: &mut impl Crew) -> Result<(), Stop> {
         let started = Instant::now();
-        let mut ask_every = ASK_EVERY_MIN;
+        let mut ask_every = if self.asking == Asking::Soon { ASK_SOON_MIN } else { ASK_EVERY_MIN };
         let mut silent = false;
-        let mut let_go = false;
+        let mut gone_on = false;
+        self.lasting.clear();
+        self.seen_waiting.clear();
         loop {
-            let running = self.running();
-            if let Some(why) = self.take_broken() {
-                return Err(Stop::Broken(why));
+            let running = self.running(crew);
+            if let Some((session, why)) = self.gate.take_broken().into_iter().next() {
+                return Err(Stop::Broken(format!("session {session}: {why}")));
             }
             if running.is_empty() {
-                let settled = self.blocked.is_empty() || !(let_go || self.may_have_released());
-                if settled || !self.let_go().await? {
+                if self.blocked.is_empty() {
                     return Ok(());
                 }
-                let_go = true;
-                continue;
+                let ask = gone_on || crew.may_have_released() || self.observer.has_unlocking_functions();
+                if ask && self.let_go(crew).await? {
+                    gone_on = true;
+                    continue;
+                }
+                if self.asking == Asking::Soon {
+                    catch_up().await;
+                }
+                return Ok(());
             }
             let reported = running.iter().all(|session| self.gate.view(*session).lock_reported);
-            if (reported || silent) && self.join_blocked(&running).await? {
+            if (reported || silent) && self.join_blocked(crew, &running).await? {
                 continue;
             }
-            let left = self.limits.step.saturating_sub(started.elapsed());
+            let left = self.limit.saturating_sub(started.elapsed());
             if left.is_zero() {
-                return Err(Stop::Hung(self.why_hung(&running)));
+                return Err(Stop::Hung(crew.why_running(running[0], self.limit)));
             }
-            if tokio::time::timeout(ask_every.min(left), self.gate.changed()).await.is_err() {
-                silent = self.reports == LockReports::Refused || started.elapsed() > REPORT_WAIT_MAX;
+            if self.pause(ask_every.min(left)).await? == Heard::Nothing {
+                silent = self.asking != Asking::OnReport || started.elapsed() > REPORT_WAIT_MAX;
                 ask_every = (ask_every * 2).min(ASK_EVERY_MAX);
             }
         }
     }
 
+    /// Waits until something happens at the gate, but no longer than `how_long`.
+    async fn pause(&mut self, how_long: Duration) -> Result<Heard, LaneError> {
+        if how_long >= ASK_EVERY_MIN {
+            let heard = tokio::time::timeout(how_long, self.gate.changed()).await;
+            return Ok(if heard.is_ok() { Heard::Something } else { Heard::Nothing });
+        }
+        let short = match &mut self.short {
+            Some(short) => short,
+            none => none.insert(Pause::new()?),
+        };
+        tokio::select! {
+            biased;
+            () = self.gate.changed() => Ok(Heard::Something),
+            over = short.wait(how_long) => over.map(|()| Heard::Nothing).map_err(LaneError::from),
+        }
+    }
+
+    /// Waits until `session` is at rest, however long others hold it up, but no longer than `limit`. Returns whether it is.
+    pub(crate) async fn wait_for(
+        &mut self,
+        crew: &mut impl Crew,
+        session: SessionId,
+        limit: Duration,
+    ) -> Result<bool, Stop> {
+        let started = Instant::now();
+        self.still.go_all();
+        loop {
+            if crew.rest(session).is_some() {
+                self.blocked.remove(&session);
+                return Ok(true);
+            }
+            let left = limit.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            // That the time is over shows above.
+            let _ = tokio::time::timeout(left, self.gate.changed()).await;
+        }
+    }
+
     /// Sessions that are neither at rest nor known to be stably blocked.
-    fn running(&mut self) -> Vec<SessionId> {
+    fn running(&mut self, crew: &mut impl Crew) -> Vec<SessionId> {
         let mut running = Vec::new();
-        for session in SessionId::first(self.slots.len()) {
-            if self.rest(session).is_some() {
+        for session in SessionId::first(crew.sessions()) {
+            if crew.rest(session).is_some() {
                 self.blocked.remove(&session);
             } else if !self.blocked.contains(&session) {
                 running.push(session);
@@ -137,28 +261,44 @@ impl<S: Subject> Weaver<'_, S> {
     }
 
     /// Lets those of `running` join the stable set that belong there. Returns whether any did.
-    async fn join_blocked(&mut self, running: &[SessionId]) -> Result<bool, LaneError> {
-        let stable = self.waits(running).await?.stable();
-        let joining: Vec<_> = stable.into_iter().filter(|(session, _)| running.contains(session)).collect();
+    async fn join_blocked(&mut self, crew: &mut impl Crew, running: &[SessionId]) -> Result<bool, LaneError> {
+        let waits = self.waits(running).await?;
+        let mut joining: Vec<_> = self
+            .stable(running, &waits)
+            .into_iter()
+            .filter(|(session, _)| running.contains(session))
+            .collect();
+        if self.asking == Asking::Soon && joining.is_empty() {
+            joining = self.lasting_waits(running, &waits);
+            self.lasting.extend(joining.iter().map(|(session, _)| *session));
+        }
         for (session, by) in &joining {
-            self.note_wait(*session, by);
+            crew.note_wait(*session, by);
+            self.blocked.insert(*session);
+            self.still.stop(*session, self.gate.waiting_pids(*session));
         }
         Ok(!joining.is_empty())
     }
 
     /// Asks about those that wait while no one runs. Returns whether one can go on and has been let go.
-    async fn let_go(&mut self) -> Result<bool, LaneError> {
+    async fn let_go(&mut self, crew: &impl Crew) -> Result<bool, LaneError> {
         let waits = self.waits(&[]).await?;
-        let mut free: Vec<_> = match self.reins {
-            // Who still waits for one that is held still must not be let go: that one goes first.
-            Reins::Held => waits.granted(),
-            // Without reins all that are not stably blocked run already.
+        let held_up = |session: &SessionId| {
+            waits.iter().any(|wait| {
+                wait.session == *session && (!wait.by.is_empty() || self.waits_for_prepared(wait))
+            })
+        };
+        let stable = self.stable(&[], &waits);
+        let is_free = |session: &&SessionId| match self.reins {
+            // One that waits for another that is held still must not go before that one.
+            Reins::Held => !held_up(session),
+            // Without reins all that are not stably blocked run already, save those whose wait lasts.
             Reins::Loose => {
-                let stable = waits.stable();
-                self.blocked.iter().filter(|session| !stable.contains_key(session)).copied().collect()
+                !stable.contains_key(session) && !(self.lasting.contains(session) && held_up(session))
             }
         };
-        free.sort_by_key(|session| self.slots[session.index()].open_step);
+        let mut free: Vec<_> = self.blocked.iter().filter(is_free).copied().collect();
+        free.sort_by_key(|session| crew.open_step(*session));
         if self.reins == Reins::Held {
             free.truncate(1);
         }
@@ -169,52 +309,81 @@ impl<S: Subject> Weaver<'_, S> {
         Ok(!free.is_empty())
     }
 
-    /// Who waits for whom at this moment, of `running` and of the blocked sessions.
-    async fn waits(&mut self, running: &[SessionId]) -> Result<Waits, LaneError> {
+    /// Who holds up `running` and the blocked sessions at this moment.
+    async fn waits(&mut self, running: &[SessionId]) -> Result<Vec<HeldUp>, LaneError> {
+        let waiting = running.iter().chain(&self.blocked);
+        let pids: Vec<i32> = waiting.flat_map(|session| self.gate.waiting_pids(*session)).collect();
         let owners = self.gate.pids();
-        let waiting: Vec<_> = running.iter().chain(&self.blocked).copied().collect();
-        let pids: Vec<i32> = waiting.iter().flat_map(|session| self.gate.waiting_pids(*session)).collect();
-        let answers = self.observer.blockers(&pids).await?;
-        Ok(Waits { waiting, owners, answers })
+        let owner = |pid: i32| owners.iter().find(|(other, _)| *other == pid).map(|(_, session)| *session);
+        let held_up = |wait: Blocked| {
+            let mut by: Vec<_> = wait.by.iter().filter_map(|pid| owner(*pid)).collect();
+            by.sort();
+            by.dedup();
+            Some(HeldUp { session: owner(wait.pid)?, by, prepared: wait.by.contains(&0) })
+        };
+        Ok(self.observer.blockers(&pids).await?.into_iter().filter_map(held_up).collect())
     }
 
-    /// Whether the step that was released last may have released a lock that another waits for. A statement that ended
-    /// well in a transaction that goes on has not: its locks are kept to the end, all but advisory ones of the session.
-    fn may_have_released(&self) -> bool {
-        let Some(step) = self.steps.last() else { return false };
-        let Action::Run { statements, .. } = &step.action else { return false };
-        let unanswered = self.blocked.contains(&step.session);
-        let kept = self.gate.transaction(step.session) == Transaction::Open
-            && statements.iter().all(|statement| statement.error.is_none() && keeps_locks(&statement.sql));
-        !unanswered && (!kept || self.observer.has_unlocking_functions())
+    /// Those of `running` and of the blocked sessions that are stably blocked by `waits`, with those that hold them up.
+    fn stable(&self, running: &[SessionId], waits: &[HeldUp]) -> BTreeMap<SessionId, Vec<SessionId>> {
+        let mut stable: BTreeMap<SessionId, Vec<SessionId>> = BTreeMap::new();
+        // Rounds over one answer: who waits for one that has just joined is stable too.
+        loop {
+            // One that is held still moves no more than one at rest. That may close a cycle only where the deadlock
+            // check has not been made yet.
+            let as_at_rest = self.reins == Reins::Held && self.asking == Asking::OnReport;
+            let moves = |session: &SessionId| {
+                running.contains(session) || (!as_at_rest && self.blocked.contains(session))
+            };
+            let is_stable = |session: &SessionId| !moves(session) || stable.contains_key(session);
+            let next = waits.iter().filter(|wait| !stable.contains_key(&wait.session)).find_map(|wait| {
+                let by: Vec<_> = wait.by.iter().copied().filter(is_stable).collect();
+                (!by.is_empty() || self.waits_for_prepared(wait)).then_some((wait.session, by))
+            });
+            let Some((session, by)) = next else { return stable };
+            stable.insert(session, by);
+        }
     }
 
-    fn note_wait(&mut self, session: SessionId, by: &[SessionId]) {
-        if let Some(step) = self.slots[session.index()].open_step {
-            let record = &mut self.steps[step];
-            if record.wait.is_none() {
-                story::wait(session, record.op, step, self.slots[session.index()].attempt, by);
-                record.wait = Some(Wait { for_sessions: by.to_vec(), until: None });
+    /// A prepared transaction has no session, and no one of the case moves it unasked.
+    fn waits_for_prepared(&self, wait: &HeldUp) -> bool {
+        self.asking != Asking::Soon && wait.prepared
+    }
+
+    /// Those of `running` that have been seen to wait for the same sessions for a while.
+    fn lasting_waits(&mut self, running: &[SessionId], waits: &[HeldUp]) -> Vec<(SessionId, Vec<SessionId>)> {
+        let now = Instant::now();
+        let mut lasting = Vec::new();
+        for wait in waits.iter().filter(|wait| running.contains(&wait.session)) {
+            match self.seen_waiting.get(&wait.session) {
+                Some((since, before)) if before == wait => {
+                    if !wait.by.is_empty() && now - *since >= LASTING_WAIT_MIN {
+                        lasting.push((wait.session, wait.by.clone()));
+                    }
+                }
+                _ => drop(self.seen_waiting.insert(wait.session, (now, wait.clone()))),
             }
         }
-        self.blocked.insert(session);
-        self.still.stop(session, self.gate.waiting_pids(session));
+        lasting
     }
+}
 
-    fn why_hung(&self, running: &[SessionId]) -> String {
-        let session = running[0];
-        let seconds = self.limits.step.as_secs_f32();
-        let view = self.gate.view(session);
-        if view.under_way {
-            format!("session {session} had no answer from the server within {seconds} s")
-        } else if view.in_transaction && self.slots[session.index()].has_returned() {
-            format!(
-                "an operation of session {session} returned with its transaction open, and left it open for {seconds} s"
-            )
-        } else {
-            format!(
-                "the code of session {session} sent nothing, slept on no clock it was given and did not return for {seconds} s"
-            )
-        }
+/// Who holds up one session at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct HeldUp {
+    session: SessionId,
+    /// The sessions that do, in order.
+    by: Vec<SessionId>,
+    /// Whether a prepared transaction does.
+    prepared: bool,
+}
+
+/// Lets what waiting backends had sent before they were seen to wait, such as notices, arrive at their clients: it is in sockets
+/// of this machine by then, and each turn of the runtime moves it by one socket, from the server to the gate and from
+/// the gate to the client.
+async fn catch_up() {
+    const TURNS: usize = 6;
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
     }
 }

@@ -16,7 +16,7 @@ const SEED_SCHEMA: &str = "pgweave_seed";
 const FRESH_EVERY: u32 = 64;
 
 /// Statements that bring back the first state, and one that reads the state.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tables {
     tables: Vec<TableOf>,
     truncate: String,

@@ -1,0 +1,354 @@
+//! A client of PostgreSQL that speaks the simple query protocol and keeps what comes back in the order in which it came: results,
+//! errors, notices, notifications. That order is what a spec's output shows, and drivers do not keep it.
+//!
+//! A session's client connects to the gate, as any other code under test does, and knows nothing of it. Nothing here
+//! decides when a query is sent.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::{BufMut, BytesMut};
+use tokio::io::Interest;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::message::{Message, Table};
+use super::scram::{Scram, ScramError};
+use crate::gate::stream::Stream;
+use crate::gate::wire::{self, Fields, Frame, WireError};
+use crate::server::Endpoint;
+
+/// Why a client cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The connection does not carry bytes.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The server sent what the protocol does not have.
+    #[error("the server does not speak PostgreSQL's protocol: {0}")]
+    Wire(#[from] WireError),
+    /// The server refused the connection.
+    #[error("{0}")]
+    Refused(String),
+    /// The server wants to know who we are in a way that is not spoken here.
+    #[error(
+        "the server asks for authentication method {0}; a spec is run with `trust`, `peer`, `password` or `scram-sha-256`"
+    )]
+    Authentication(i32),
+    /// The server wants a password and there is none.
+    #[error("the server asks for a password; put one into DATABASE_URL")]
+    NoPassword,
+    /// The server's proof that it knows the password is wrong.
+    #[error(transparent)]
+    Scram(#[from] ScramError),
+}
+
+/// What came back, in the order in which it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A NoticeResponse.
+    Notice(Message),
+    /// A statement returned rows, perhaps none.
+    Rows(Table),
+    /// A statement returned no rows, or the text was empty.
+    Done,
+    /// A statement failed.
+    Error(Message),
+    /// A COPY was begun, which no step of a spec can feed.
+    Copy(&'static str),
+    /// The answer is complete.
+    Ready,
+    /// The server has closed the connection.
+    Lost,
+}
+
+/// A NotificationResponse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Notification {
+    pub(super) pid: i32,
+    pub(super) channel: String,
+    pub(super) payload: String,
+}
+
+/// Who connects, to what, and as what.
+#[derive(Clone, Debug)]
+pub(super) struct Login<'a> {
+    pub(super) user: &'a str,
+    pub(super) password: Option<&'a str>,
+    pub(super) database: &'a str,
+    /// Further parameters of the start-up packet.
+    pub(super) settings: &'a [(String, String)],
+}
+
+/// What the reading task and the client share. All of it lives on one thread.
+#[derive(Debug)]
+struct Shared {
+    stream: Stream,
+    pid: Cell<i32>,
+    /// Whether a query has been sent whose answer is not complete.
+    asked: Cell<bool>,
+    lost: Cell<bool>,
+    events: RefCell<VecDeque<Event>>,
+    notifications: RefCell<VecDeque<Notification>>,
+    /// Columns and rows of the result that is arriving.
+    arriving: RefCell<Option<Table>>,
+    changed: Arc<Notify>,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    shared: Rc<Shared>,
+    reading: JoinHandle<()>,
+}
+
+impl Client {
+    /// Connects. `changed` is notified when something has come. Must be called on a `LocalSet`.
+    pub(super) async fn connect(
+        endpoint: &Endpoint,
+        login: &Login<'_>,
+        changed: Arc<Notify>,
+    ) -> Result<Self, ClientError> {
+        let stream = Stream::connect(endpoint).await?;
+        let mut buffer = BytesMut::new();
+        send(&stream, &startup(login)).await?;
+        let pid = greet(&stream, login, &mut buffer).await?;
+        let shared = Rc::new(Shared {
+            stream,
+            pid: Cell::new(pid),
+            asked: Cell::new(false),
+            lost: Cell::new(false),
+            events: RefCell::default(),
+            notifications: RefCell::default(),
+            arriving: RefCell::default(),
+            changed,
+        });
+        let reading = tokio::task::spawn_local(read(shared.clone(), buffer));
+        Ok(Self { shared, reading })
+    }
+
+    /// Process id of the backend.
+    pub(super) fn pid(&self) -> i32 {
+        self.shared.pid.get()
+    }
+
+    /// Sends a query. The answer to the one before must be complete.
+    pub(super) async fn send(&self, sql: &str) -> Result<(), ClientError> {
+        self.shared.asked.set(true);
+        send(&self.shared.stream, &wire::query(sql)).await.map_err(ClientError::from)
+    }
+
+    /// Sends a query and waits until its answer is complete.
+    pub(super) async fn ask(&self, sql: &str) -> Result<Vec<Event>, ClientError> {
+        self.send(sql).await?;
+        while !self.is_idle() {
+            self.shared.changed.notified().await;
+        }
+        Ok(self.shared.events.borrow_mut().drain(..).collect())
+    }
+
+    /// Whether the server owes no answer.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.shared.asked.get() || self.shared.lost.get()
+    }
+
+    /// Whether the server has closed the connection.
+    pub(super) fn is_lost(&self) -> bool {
+        self.shared.lost.get()
+    }
+
+    /// The first event that has come and has not been taken.
+    pub(super) fn take_event_if(&self, wanted: impl Fn(&Event) -> bool) -> Option<Event> {
+        let mut events = self.shared.events.borrow_mut();
+        if events.front().is_some_and(wanted) { events.pop_front() } else { None }
+    }
+
+    /// The notifications that have come and have not been taken.
+    pub(super) fn take_notifications(&self) -> Vec<Notification> {
+        self.shared.notifications.borrow_mut().drain(..).collect()
+    }
+}
+
+impl Drop for Client {
+    /// Says goodbye, if there is room for it, and hangs up.
+    fn drop(&mut self) {
+        self.reading.abort();
+        let _ = self.shared.stream.write(&mut BytesMut::from(&wire::frame(b'X', b"")[..]));
+    }
+}
+
+/// Reads for ever.
+async fn read(shared: Rc<Shared>, mut buffer: BytesMut) {
+    loop {
+        loop {
+            match wire::take_frame(&mut buffer) {
+                Ok(Some(frame)) => {
+                    if shared.received(&frame).is_err() {
+                        return shared.end();
+                    }
+                }
+                Ok(None) => break,
+                Err(_) => return shared.end(),
+            }
+        }
+        let ready = shared.stream.ready(Interest::READABLE).await;
+        if ready.is_err() || matches!(shared.stream.read(&mut buffer), Ok(None) | Err(_)) {
+            return shared.end();
+        }
+    }
+}
+
+impl Shared {
+    fn end(&self) {
+        self.lost.set(true);
+        self.push(Event::Lost);
+        self.changed.notify_one();
+    }
+
+    fn push(&self, event: Event) {
+        self.events.borrow_mut().push_back(event);
+    }
+
+    fn received(&self, frame: &Frame) -> Result<(), WireError> {
+        let mut fields = frame.body();
+        match frame.tag {
+            b'T' => *self.arriving.borrow_mut() = Some(Table { columns: columns(fields)?, rows: Vec::new() }),
+            b'D' => {
+                let row = row(fields)?;
+                if let Some(table) = self.arriving.borrow_mut().as_mut() {
+                    table.rows.push(row);
+                }
+            }
+            b'C' => {
+                let table = self.arriving.borrow_mut().take();
+                self.push(table.map_or(Event::Done, Event::Rows));
+            }
+            b'I' => self.push(Event::Done),
+            b'E' => {
+                drop(self.arriving.borrow_mut().take());
+                let message = Message::read(frame)?;
+                // With no query under way it is not an answer, and is told like a notice.
+                self.push(if self.asked.get() { Event::Error(message) } else { Event::Notice(message) });
+            }
+            b'N' => self.push(Event::Notice(Message::read(frame)?)),
+            b'A' => {
+                let (pid, channel, payload) = (fields.i32()?, fields.text()?, fields.text()?);
+                self.notifications.borrow_mut().push_back(Notification { pid, channel, payload });
+            }
+            b'G' => {
+                self.push(Event::Copy("PGRES_COPY_IN"));
+                let refusal = wire::frame(b'f', b"a step of a spec has no data to copy\0");
+                let _ = self.stream.write(&mut BytesMut::from(&refusal[..]));
+            }
+            b'H' => self.push(Event::Copy("PGRES_COPY_OUT")),
+            b'Z' => {
+                self.asked.set(false);
+                self.push(Event::Ready);
+            }
+            _ => {}
+        }
+        self.changed.notify_one();
+        Ok(())
+    }
+}
+
+fn columns(mut fields: Fields) -> Result<Vec<String>, WireError> {
+    /// Bytes of a column's description behind its name.
+    const DESCRIPTION_BYTES: usize = 18;
+    let count = fields.i16()?;
+    let mut columns = Vec::new();
+    for _ in 0..count {
+        columns.push(fields.text()?);
+        for _ in 0..DESCRIPTION_BYTES {
+            fields.u8()?;
+        }
+    }
+    Ok(columns)
+}
+
+fn row(mut fields: Fields) -> Result<Vec<Option<Vec<u8>>>, WireError> {
+    let count = fields.i16()?;
+    (0..count).map(|_| Ok(fields.value()?.map(|value| value.to_vec()))).collect()
+}
+
+/// Writes all of `bytes`.
+async fn send(stream: &Stream, bytes: &[u8]) -> io::Result<()> {
+    let mut left = BytesMut::from(bytes);
+    loop {
+        stream.write(&mut left)?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        stream.ready(Interest::WRITABLE).await?;
+    }
+}
+
+fn startup(login: &Login<'_>) -> Vec<u8> {
+    /// Version 3.0 of the protocol.
+    const PROTOCOL: u32 = 3 << 16;
+    let mut body = Vec::new();
+    body.put_u32(0);
+    body.put_u32(PROTOCOL);
+    let named = [("user", login.user), ("database", login.database)];
+    let settings = login.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    for text in named.into_iter().chain(settings).flat_map(|(name, value)| [name, value]) {
+        body.put_slice(text.as_bytes());
+        body.put_u8(0);
+    }
+    body.put_u8(0);
+    let length = body.len() as u32;
+    body[..4].copy_from_slice(&length.to_be_bytes());
+    body
+}
+
+/// Says who we are, and waits until the server is ready. Returns the backend's process id.
+async fn greet(stream: &Stream, login: &Login<'_>, buffer: &mut BytesMut) -> Result<i32, ClientError> {
+    let mut pid = 0;
+    let mut scram = None;
+    loop {
+        while let Some(frame) = wire::take_frame(buffer)? {
+            match frame.tag {
+                b'R' => {
+                    if let Some(answer) = authenticate(frame.body(), login, &mut scram)? {
+                        send(stream, &wire::frame(b'p', &answer)).await?;
+                    }
+                }
+                b'K' => pid = frame.body().i32()?,
+                b'E' => return Err(ClientError::Refused(Message::read(&frame)?.primary())),
+                b'Z' => return Ok(pid),
+                _ => {}
+            }
+        }
+        stream.ready(Interest::READABLE).await?;
+        if stream.read(buffer)?.is_none() {
+            return Err(ClientError::Refused("the server closed the connection while it was opened".into()));
+        }
+    }
+}
+
+/// Answers one request of the server to say who we are.
+fn authenticate(
+    mut fields: Fields,
+    login: &Login<'_>,
+    scram: &mut Option<Scram>,
+) -> Result<Option<Vec<u8>>, ClientError> {
+    let method = fields.i32()?;
+    let password = || login.password.ok_or(ClientError::NoPassword);
+    Ok(match method {
+        0 => None,
+        3 => Some([password()?.as_bytes(), b"\0"].concat()),
+        10 => Some(scram.insert(Scram::new(password()?)?).first()),
+        11 | 12 => {
+            let Some(scram) = scram else { return Err(ClientError::Authentication(method)) };
+            let text = fields.rest();
+            match method {
+                11 => Some(scram.prove(&text)?),
+                _ => scram.verify(&text).map(|()| None)?,
+            }
+        }
+        other => return Err(ClientError::Authentication(other)),
+    })
+}

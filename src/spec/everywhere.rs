@@ -1,0 +1,116 @@
+//! Runs every interleaving of a spec's steps that can happen, and tells which give an outcome that the listed permutations never
+//! showed.
+//!
+//! Only a session that can go is ever chosen, so no order is invalid; those with the fewest preemptions go first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::outcome::Outcome;
+use super::stage::{StageError, StageOptions};
+use super::syntax::{Spec, StepRef};
+use super::theatre::Theatre;
+use crate::explore::{Afterwards, ByPreemptions, Follow};
+use crate::history::History;
+
+/// Interleavings that are run, where nobody says how many.
+pub const INTERLEAVINGS_MAX: usize = 1_000;
+
+/// What running every interleaving gave.
+#[derive(Clone, Debug, Default)]
+pub struct Everywhere {
+    /// Listed permutations that were run.
+    pub listed: usize,
+    /// Different outcomes among them.
+    pub listed_outcomes: usize,
+    /// Interleavings that were run.
+    pub ran: usize,
+    /// Whether those are all that can happen.
+    pub coverage: Coverage,
+    /// Interleavings that took another course than one with the same beginning had taken before.
+    pub departed: usize,
+    /// Different outcomes in all, those of the listed permutations included.
+    pub outcomes: usize,
+    /// Outcomes that no listed permutation showed, those with the fewest preemptions first.
+    pub new: Vec<NewOutcome>,
+}
+
+/// How much of what can happen was run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Coverage {
+    /// All of it.
+    #[default]
+    All,
+    /// As much as the limit allowed.
+    UpToTheLimit,
+    /// As much as there was time for before somebody asked for the end.
+    Stopped,
+}
+
+/// An outcome that no listed permutation showed.
+#[derive(Clone, Debug)]
+pub struct NewOutcome {
+    /// The first order that gave it.
+    pub order: Vec<StepRef>,
+    /// How many interleavings gave it.
+    pub interleavings: usize,
+    /// What each step printed.
+    pub outcome: Outcome,
+    /// The first of them, step by step.
+    pub history: History,
+}
+
+/// Runs what `spec` lists and then every interleaving, up to `interleavings_max` of each. Must be called on a `LocalSet`.
+///
+/// # Errors
+/// When the server refuses or has gone.
+pub async fn run_everywhere(
+    spec: &Spec,
+    name: &str,
+    options: StageOptions,
+    interleavings_max: usize,
+    is_stopped: impl Fn() -> bool,
+) -> Result<Everywhere, StageError> {
+    let mut theatre = Theatre::new(spec, name, options);
+    let mut found = Everywhere::default();
+    let mut known = BTreeSet::new();
+    // Without a listed permutation all interleavings are meant, and none of them is news.
+    for permutation in spec.permutations.iter().take(interleavings_max) {
+        if is_stopped() {
+            found.coverage = Coverage::Stopped;
+            break;
+        }
+        known.insert(Outcome::of(&theatre.play(permutation).await?));
+        found.listed += 1;
+    }
+    found.listed_outcomes = known.len();
+    let mut exploration = ByPreemptions::new();
+    let mut new: BTreeMap<Outcome, usize> = BTreeMap::new();
+    while let Some(beginning) = exploration.next() {
+        if found.ran == interleavings_max || is_stopped() {
+            found.coverage = if is_stopped() { Coverage::Stopped } else { Coverage::UpToTheLimit };
+            break;
+        }
+        let mut strategy = Follow::then(&beginning, Afterwards::Undisturbed);
+        let attempt = theatre.play_freely(&mut strategy).await?;
+        found.ran += 1;
+        if let Ok(played) = &attempt {
+            exploration.observe(&beginning, &played.trace);
+        }
+        let outcome = Outcome::of(&attempt);
+        if known.contains(&outcome) {
+            continue;
+        }
+        match new.get(&outcome) {
+            Some(index) => found.new[*index].interleavings += 1,
+            None => {
+                new.insert(outcome.clone(), found.new.len());
+                let played = attempt.unwrap_or_default();
+                let order = played.outcome.iter().map(|(step, _)| *step).collect();
+                found.new.push(NewOutcome { order, interleavings: 1, outcome, history: played.history });
+            }
+        }
+    }
+    found.departed = exploration.departed();
+    found.outcomes = known.len() + new.len();
+    Ok(found)
+}

@@ -1,0 +1,601 @@
+//! Plays one permutation on a stage, and writes what PostgreSQL's isolation tester would write.
+//!
+//! The order of control is that of the tester; where it looks at a connection for ten milliseconds, here all sessions are
+//! settled by the weaver's own rule, and then it is certain who waits. This is not a second stepper: a step is a query held at
+//! the gate, released, and settled.
+//!
+//! 1. A step of a session whose step before is not complete waits for that one.
+//! 2. A step is launched, all is settled, and the step is reported: complete, or waiting.
+//! 3. The steps that waited before are looked at in the order in which they began to wait.
+//! 4. After the last step those that still wait are waited for.
+
+use std::time::{Duration, Instant};
+
+use super::cast::Cast;
+use super::client::{ClientError, Event};
+use super::stage::Stage;
+use super::syntax::{Marker, Permutation, Spec, StepRef, Turn};
+use super::table;
+use crate::explore::{Choice, Strategy};
+use crate::gate::Mode;
+use crate::history::{Ended, History};
+use crate::schedule::SessionId;
+use crate::weave::{Asking, LaneError, Settler, Stop};
+
+/// Why a permutation was not played to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    /// The spec's setup failed.
+    #[error("setup failed: {0}")]
+    Setup(String),
+    /// A session's setup failed.
+    #[error("setup of session {session} failed: {message}")]
+    SessionSetup {
+        /// The session's name.
+        session: String,
+        /// The server's message.
+        message: String,
+    },
+    /// A step was asked of a session that waits for a step that comes later.
+    #[error(
+        "invalid permutation: step {next} comes before step {waiting} of the same session is complete, and that did not \
+         complete within {seconds} s; move the step that ends its wait before {next}"
+    )]
+    Invalid {
+        /// The step that could not be launched.
+        next: String,
+        /// The step that still waits.
+        waiting: String,
+        /// The limit.
+        seconds: f32,
+    },
+    /// After the last step some still waited.
+    #[error("invalid permutation: after the last step, {waiting} did not complete within {seconds} s")]
+    Unfinished {
+        /// The step that still waits.
+        waiting: String,
+        /// The limit.
+        seconds: f32,
+    },
+    /// Steps wait for each other's reports.
+    #[error("failed to complete permutation due to mutually-blocking steps")]
+    MutuallyBlocking,
+    /// A step outlasted its limit without waiting for anyone.
+    #[error("step {step} hangs: {why}")]
+    Hung {
+        /// The step.
+        step: String,
+        /// The limit, in words.
+        why: String,
+    },
+    /// A connection is gone, or something on the way to the server.
+    #[error("failed to send query for step {step}: {error}")]
+    Send {
+        /// The step.
+        step: String,
+        /// How.
+        error: String,
+    },
+    /// A connection cannot go on.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The server cannot be worked with.
+    #[error(transparent)]
+    Lane(#[from] LaneError),
+}
+
+/// What playing one permutation gave.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Played {
+    /// The steps in the order of their launch, each with what it printed when it completed, notices included.
+    pub outcome: Vec<(StepRef, Vec<u8>)>,
+    /// The choices, where a strategy made them.
+    pub trace: Vec<Choice>,
+    /// The same as the listing shows it; operations are the spec's steps.
+    pub history: History,
+}
+
+/// What a run of a spec writes: as the tester's stdout, and as its stdout and stderr together, which is what expected outputs hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transcript {
+    /// The result.
+    pub result: Vec<u8>,
+    /// The result with the talk in between.
+    pub merged: Vec<u8>,
+}
+
+impl Transcript {
+    /// Writes what belongs to the result.
+    pub fn print(&mut self, text: impl AsRef<[u8]>) {
+        self.result.extend_from_slice(text.as_ref());
+        self.merged.extend_from_slice(text.as_ref());
+    }
+
+    /// Writes what the tester says on stderr.
+    pub fn talk(&mut self, text: &str) {
+        self.merged.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// Whether the first look at a step is being taken, or a later one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    First,
+    Again,
+}
+
+/// Whether a step is complete for the reader of the output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Complete,
+    Waiting,
+}
+
+impl Stage {
+    /// Plays `permutation` as it is written.
+    ///
+    /// # Errors
+    /// [`PlayError`] when it could not be played to its end; the stage is then of no more use.
+    pub async fn play(
+        &mut self,
+        spec: &Spec,
+        permutation: &Permutation,
+        out: &mut Transcript,
+    ) -> Result<Played, PlayError> {
+        let names: Vec<_> = permutation.0.iter().map(|turn| spec.step(turn.step).name.as_str()).collect();
+        out.print(format!("\nstarting permutation: {}\n", names.join(" ")));
+        self.set_up(spec, out).await?;
+        self.gate.set_mode(Mode::Held);
+        let mut play = Play::new(self, spec, out);
+        let ended = play.listed(permutation).await;
+        let played = play.end();
+        self.gate.set_mode(Mode::Open);
+        ended?;
+        self.tear_down(spec, out).await?;
+        Ok(played)
+    }
+
+    /// Plays all steps in the order that `strategy` chooses, among the sessions that can go.
+    ///
+    /// # Errors
+    /// [`PlayError`] when it could not be played to its end; the stage is then of no more use.
+    pub async fn play_freely(
+        &mut self,
+        spec: &Spec,
+        strategy: &mut dyn Strategy,
+        out: &mut Transcript,
+    ) -> Result<Played, PlayError> {
+        self.set_up(spec, out).await?;
+        self.gate.set_mode(Mode::Held);
+        let mut play = Play::new(self, spec, out);
+        let ended = play.chosen(strategy).await;
+        let played = play.end();
+        self.gate.set_mode(Mode::Open);
+        ended?;
+        self.tear_down(spec, out).await?;
+        Ok(played)
+    }
+
+    async fn set_up(&mut self, spec: &Spec, out: &mut Transcript) -> Result<(), PlayError> {
+        for sql in &spec.setup {
+            let answer = Answer::of(self.control.ask(sql).await?);
+            answer.print(out);
+            if let Some(message) = answer.failed {
+                out.talk(&format!("setup failed: {message}"));
+                return Err(PlayError::Setup(message.trim_end().to_owned()));
+            }
+        }
+        for (client, session) in self.clients.iter().zip(&spec.sessions) {
+            let Some(sql) = &session.setup else { continue };
+            let answer = Answer::of(client.ask(sql).await?);
+            answer.print_for(&session.name, out);
+            if let Some(message) = answer.failed {
+                out.talk(&format!("setup of session {} failed: {message}", session.name));
+                let message = message.trim_end().to_owned();
+                return Err(PlayError::SessionSetup { session: session.name.clone(), message });
+            }
+        }
+        for session in SessionId::first(self.clients.len()) {
+            drop(self.gate.take_statements(session));
+        }
+        Ok(())
+    }
+
+    async fn tear_down(&mut self, spec: &Spec, out: &mut Transcript) -> Result<(), PlayError> {
+        for (client, session) in self.clients.iter().zip(&spec.sessions) {
+            let Some(sql) = &session.teardown else { continue };
+            let answer = Answer::of(client.ask(sql).await?);
+            answer.print_for(&session.name, out);
+            if let Some(message) = answer.failed {
+                out.talk(&format!("teardown of session {} failed: {message}", session.name));
+            }
+        }
+        if let Some(sql) = &spec.teardown {
+            let answer = Answer::of(self.control.ask(sql).await?);
+            answer.print(out);
+            if let Some(message) = answer.failed {
+                out.talk(&format!("teardown failed: {message}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The answer to a setup or a teardown: of several results only the last one counts.
+#[derive(Default)]
+struct Answer {
+    notices: Vec<String>,
+    rows: Option<super::message::Table>,
+    failed: Option<String>,
+}
+
+impl Answer {
+    fn of(events: Vec<Event>) -> Self {
+        let mut answer = Self::default();
+        for event in events {
+            match event {
+                Event::Notice(message) => answer.notices.push(message.notice()),
+                Event::Rows(table) => answer.rows = Some(table),
+                Event::Done => answer.rows = None,
+                Event::Error(message) => answer.failed = Some(message.error()),
+                Event::Copy(status) => answer.failed = Some(format!("{status}\n")),
+                Event::Lost => {
+                    answer.failed.get_or_insert_default().push_str(LOST);
+                }
+                Event::Ready => {}
+            }
+        }
+        answer
+    }
+
+    /// What the control connection was told; its notices are no one's concern.
+    fn print(&self, out: &mut Transcript) {
+        if let (Some(rows), None) = (&self.rows, &self.failed) {
+            out.print(printed(rows));
+        }
+    }
+
+    fn print_for(&self, session: &str, out: &mut Transcript) {
+        for notice in &self.notices {
+            out.print(format!("{session}: {notice}"));
+        }
+        self.print(out);
+    }
+}
+
+/// What libpq says when the server has closed the connection.
+const LOST: &str = "server closed the connection unexpectedly\n\
+    \tThis probably means the server terminated abnormally\n\
+    \tbefore or while processing the request.\n";
+
+fn printed(rows: &super::message::Table) -> Vec<u8> {
+    let mut text = Vec::new();
+    table::print(&rows.columns, &rows.rows, &mut text);
+    text
+}
+
+/// One permutation while it is played.
+struct Play<'a> {
+    spec: &'a Spec,
+    out: &'a mut Transcript,
+    cast: Cast<'a>,
+    settler: Settler<'a>,
+    limits: super::stage::PlayLimits,
+    /// The step that each session has launched and that is not reported as complete.
+    active: Vec<Option<Launched>>,
+    /// Those that are reported as waiting, in the order in which they began to.
+    waiting: Vec<Launched>,
+    /// Notices that each session has sent.
+    notices: Vec<u64>,
+    new_notice: bool,
+    played: Played,
+}
+
+/// A step that has been launched.
+#[derive(Clone, Debug)]
+struct Launched {
+    step: StepRef,
+    /// Its number, counted from 0.
+    number: usize,
+    once: bool,
+    while_active: Vec<StepRef>,
+    /// Sessions, and how many notices each must have sent.
+    notices: Vec<(usize, u64)>,
+}
+
+impl<'a> Play<'a> {
+    fn new(stage: &'a mut Stage, spec: &'a Spec, out: &'a mut Transcript) -> Self {
+        let sessions = stage.clients.len();
+        Self {
+            spec,
+            out,
+            cast: Cast::new(&stage.gate, &stage.clients, spec),
+            settler: Settler::new(
+                &stage.gate,
+                &mut stage.observer,
+                stage.limits.step,
+                Asking::Soon,
+                stage.reins,
+            ),
+            limits: stage.limits,
+            active: vec![None; sessions],
+            waiting: Vec::new(),
+            notices: vec![0; sessions],
+            new_notice: false,
+            played: Played::default(),
+        }
+    }
+
+    fn end(mut self) -> Played {
+        self.settler.go_all();
+        self.played.history = History { ended: Ended::Complete, ..self.cast.history() };
+        self.played
+    }
+
+    async fn listed(&mut self, permutation: &Permutation) -> Result<(), PlayError> {
+        for turn in &permutation.0 {
+            if self.active[turn.step.session].is_some() {
+                self.wait_for_turn(turn).await?;
+            }
+            self.launch(turn).await?;
+        }
+        self.finish().await
+    }
+
+    async fn chosen(&mut self, strategy: &mut dyn Strategy) -> Result<(), PlayError> {
+        let mut next = vec![0; self.active.len()];
+        let mut last = None;
+        loop {
+            let can_go = |session: &SessionId| {
+                let index = session.index();
+                self.active[index].is_none() && next[index] < self.spec.sessions[index].steps.len()
+            };
+            let runnable: Vec<_> = SessionId::first(self.active.len()).filter(can_go).collect();
+            if runnable.is_empty() {
+                return self.finish().await;
+            }
+            let chosen = strategy.choose(&runnable, last);
+            last = Some(chosen);
+            self.played.trace.push(Choice { runnable, chosen });
+            let step = StepRef { session: chosen.index(), step: next[chosen.index()] };
+            next[chosen.index()] += 1;
+            self.launch(&Turn { step, markers: Vec::new() }).await?;
+        }
+    }
+
+    /// Launches a step, settles, and reports what can be reported.
+    async fn launch(&mut self, turn: &Turn) -> Result<(), PlayError> {
+        let step = self.spec.step(turn.step);
+        let number = self.played.outcome.len();
+        self.cast.launch(turn.step, number).await.map_err(|error| {
+            self.out.print(format!("failed to send query for step {}: {error}\n", step.name));
+            PlayError::Send { step: step.name.clone(), error }
+        })?;
+        self.played.outcome.push((turn.step, Vec::new()));
+        let launched = self.launched(turn, number);
+        self.active[turn.step.session] = Some(launched.clone());
+        self.settle().await?;
+        let seen = self.look(&launched, Look::First);
+        self.look_at_waiting();
+        if seen == Seen::Waiting {
+            self.waiting.push(launched);
+        }
+        self.cast.close_steps(self.settler.blocked());
+        Ok(())
+    }
+
+    fn launched(&self, turn: &Turn, number: usize) -> Launched {
+        let mut launched = Launched {
+            step: turn.step,
+            number,
+            once: turn.markers.contains(&Marker::Once),
+            while_active: Vec::new(),
+            notices: Vec::new(),
+        };
+        for marker in &turn.markers {
+            match *marker {
+                Marker::Once => {}
+                Marker::WhileActive(step) => launched.while_active.push(step),
+                Marker::Notices { of, count } => {
+                    launched.notices.push((of.session, self.notices[of.session] + count));
+                }
+            }
+        }
+        launched
+    }
+
+    /// Waits until the session of `turn` has completed its step before.
+    async fn wait_for_turn(&mut self, turn: &Turn) -> Result<(), PlayError> {
+        let started = Instant::now();
+        while let Some(old) = self.active[turn.step.session].clone() {
+            let left = self.limits.wait.saturating_sub(started.elapsed());
+            let session = SessionId::new(old.step.session);
+            let at_rest = self.settler.wait_for(&mut self.cast, session, left).await;
+            if !self.or_hung(at_rest)? {
+                return Err(self.invalid(turn, &old));
+            }
+            if self.look(&old, Look::Again) == Seen::Complete {
+                self.waiting.retain(|other| other.number != old.number);
+            }
+            self.settle().await?;
+            let waiting = self.waiting.len();
+            self.look_at_waiting();
+            if self.active[turn.step.session].is_some() && self.waiting.len() == waiting {
+                self.wait_for_marker(&old, turn, started).await?;
+            }
+        }
+        self.cast.close_steps(self.settler.blocked());
+        Ok(())
+    }
+
+    /// A marker holds up `old`, which is answered: only another step's answer can let it go.
+    async fn wait_for_marker(
+        &mut self,
+        old: &Launched,
+        turn: &Turn,
+        started: Instant,
+    ) -> Result<(), PlayError> {
+        /// How often the limit is looked at.
+        const LOOK_EVERY: Duration = Duration::from_millis(20);
+        let unanswered =
+            |other: &Launched| other.number != old.number && !self.cast.is_answered(other.step.session);
+        if !self.waiting.iter().any(unanswered) {
+            return Err(PlayError::MutuallyBlocking);
+        }
+        if started.elapsed() > self.limits.wait {
+            return Err(self.invalid(turn, old));
+        }
+        // Whether something has changed or the time is over shows when the steps are looked at again.
+        let _ = tokio::time::timeout(LOOK_EVERY, self.cast.changed()).await;
+        Ok(())
+    }
+
+    fn invalid(&self, turn: &Turn, old: &Launched) -> PlayError {
+        PlayError::Invalid {
+            next: self.spec.step(turn.step).name.clone(),
+            waiting: self.spec.step(old.step).name.clone(),
+            seconds: self.limits.wait.as_secs_f32(),
+        }
+    }
+
+    /// Waits for all that still wait.
+    async fn finish(&mut self) -> Result<(), PlayError> {
+        loop {
+            let before = self.waiting.len();
+            for old in self.waiting.clone() {
+                let session = SessionId::new(old.step.session);
+                let at_rest = self.settler.wait_for(&mut self.cast, session, self.limits.wait).await;
+                if !self.or_hung(at_rest)? {
+                    return Err(PlayError::Unfinished {
+                        waiting: self.spec.step(old.step).name.clone(),
+                        seconds: self.limits.wait.as_secs_f32(),
+                    });
+                }
+                if self.look(&old, Look::Again) == Seen::Complete {
+                    self.waiting.retain(|other| other.number != old.number);
+                }
+            }
+            if self.waiting.is_empty() {
+                self.cast.close_steps(self.settler.blocked());
+                return Ok(());
+            }
+            if self.waiting.len() == before {
+                self.out.talk("failed to complete permutation due to mutually-blocking steps\n");
+                return Err(PlayError::MutuallyBlocking);
+            }
+        }
+    }
+
+    async fn settle(&mut self) -> Result<(), PlayError> {
+        let settled = self.settler.settle(&mut self.cast).await;
+        self.or_hung(settled)
+    }
+
+    fn or_hung<T>(&self, result: Result<T, Stop>) -> Result<T, PlayError> {
+        result.map_err(|stop| match stop {
+            Stop::Lane(error) => PlayError::Lane(error),
+            Stop::Stuck => PlayError::MutuallyBlocking,
+            Stop::Hung(why) | Stop::Broken(why) => {
+                let step = self.played.outcome.last().map_or("", |(step, _)| &self.spec.step(*step).name);
+                PlayError::Hung { step: step.to_owned(), why }
+            }
+        })
+    }
+
+    /// Looks at the steps that wait, again and again while one of them may let go another that a marker holds up.
+    fn look_at_waiting(&mut self) {
+        loop {
+            self.new_notice = false;
+            let before = self.waiting.len();
+            let mut held_by_marker = false;
+            for old in std::mem::take(&mut self.waiting) {
+                if self.look(&old, Look::Again) == Seen::Waiting {
+                    held_by_marker |= old.once || !old.while_active.is_empty() || !old.notices.is_empty();
+                    self.waiting.push(old);
+                }
+            }
+            if !held_by_marker || (self.waiting.len() == before && !self.new_notice) {
+                return;
+            }
+        }
+    }
+
+    /// Reports on a step: that it waits, that it is complete, or nothing new.
+    fn look(&mut self, launched: &Launched, look: Look) -> Seen {
+        let step = self.spec.step(launched.step);
+        let waits = format!("step {}: {} <waiting ...>\n", step.name, step.sql);
+        if look == Look::First && launched.once {
+            self.out.print(waits);
+            return Seen::Waiting;
+        }
+        self.tell_notices(launched);
+        if !self.cast.is_answered(launched.step.session) || self.is_held_by_marker(launched) {
+            if look == Look::First {
+                self.out.print(waits);
+            }
+            return Seen::Waiting;
+        }
+        self.out.print(match look {
+            Look::First => format!("step {}: {}\n", step.name, step.sql),
+            Look::Again => format!("step {}: <... completed>\n", step.name),
+        });
+        self.tell_results(launched);
+        self.tell_notifications(launched.step.session);
+        self.active[launched.step.session] = None;
+        Seen::Complete
+    }
+
+    fn is_held_by_marker(&self, launched: &Launched) -> bool {
+        let is_active =
+            |step: &StepRef| self.active[step.session].as_ref().is_some_and(|active| active.step == *step);
+        launched.while_active.iter().any(is_active)
+            || launched.notices.iter().any(|(session, target)| self.notices[*session] < *target)
+    }
+
+    /// Prints the notices that came before the first result.
+    fn tell_notices(&mut self, launched: &Launched) {
+        let client = self.cast.client(launched.step.session);
+        while let Some(Event::Notice(message)) =
+            client.take_event_if(|event| matches!(event, Event::Notice(_)))
+        {
+            self.tell(launched, Event::Notice(message));
+        }
+    }
+
+    fn tell_results(&mut self, launched: &Launched) {
+        while let Some(event) = self.cast.client(launched.step.session).take_event_if(|_| true) {
+            self.tell(launched, event);
+        }
+    }
+
+    fn tell(&mut self, launched: &Launched, event: Event) {
+        let session = launched.step.session;
+        let text = match event {
+            Event::Notice(message) => {
+                self.notices[session] += 1;
+                self.new_notice = true;
+                format!("{}: {}", self.spec.sessions[session].name, message.notice()).into_bytes()
+            }
+            Event::Rows(rows) => printed(&rows),
+            Event::Done | Event::Ready => return,
+            Event::Error(message) => format!("{}\n", message.primary()).into_bytes(),
+            Event::Copy(status) => format!("unexpected result status: {status}\n").into_bytes(),
+            Event::Lost => format!("{LOST}\n").into_bytes(),
+        };
+        self.out.print(&text);
+        self.played.outcome[launched.number].1.extend_from_slice(&text);
+    }
+
+    fn tell_notifications(&mut self, session: usize) {
+        for notification in self.cast.client(session).take_notifications() {
+            let sender = match self.cast.session_of(notification.pid) {
+                Some(sender) => self.spec.sessions[sender].name.clone(),
+                None => format!("PID {}", notification.pid),
+            };
+            self.out.print(format!(
+                "{}: NOTIFY \"{}\" with payload \"{}\" from {sender}\n",
+                self.spec.sessions[session].name, notification.channel, notification.payload
+            ));
+        }
+    }
+}

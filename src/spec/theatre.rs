@@ -1,0 +1,60 @@
+//! Plays permutation after permutation, whatever becomes of each: a stage on which one has broken down is replaced.
+
+use super::play::{PlayError, Played, Transcript};
+use super::stage::{Stage, StageError, StageOptions};
+use super::syntax::{Permutation, Spec};
+use crate::explore::Strategy;
+
+/// A spec with a stage that is opened when it is needed.
+pub struct Theatre<'a> {
+    spec: &'a Spec,
+    name: &'a str,
+    options: StageOptions,
+    stage: Option<Stage>,
+}
+
+/// What became of a permutation: played, or not to its end.
+pub type Attempt = Result<Played, PlayError>;
+
+impl<'a> Theatre<'a> {
+    /// For `spec`, whose file is called `name`.
+    pub fn new(spec: &'a Spec, name: &'a str, options: StageOptions) -> Self {
+        Self { spec, name, options, stage: None }
+    }
+
+    /// Plays `permutation` as it is written. Must be called on a `LocalSet`.
+    ///
+    /// # Errors
+    /// When no stage can be opened. That the permutation cannot be played is no error but its outcome.
+    pub async fn play(&mut self, permutation: &Permutation) -> Result<Attempt, StageError> {
+        let mut stage = self.open().await?;
+        let attempt = stage.play(self.spec, permutation, &mut Transcript::default()).await;
+        self.close(stage, attempt).await
+    }
+
+    /// Plays all steps in the order that `strategy` chooses. Must be called on a `LocalSet`.
+    ///
+    /// # Errors
+    /// When no stage can be opened. That the order cannot be played is no error but its outcome.
+    pub async fn play_freely(&mut self, strategy: &mut dyn Strategy) -> Result<Attempt, StageError> {
+        let mut stage = self.open().await?;
+        let attempt = stage.play_freely(self.spec, strategy, &mut Transcript::default()).await;
+        self.close(stage, attempt).await
+    }
+
+    async fn open(&mut self) -> Result<Stage, StageError> {
+        match self.stage.take() {
+            Some(stage) => Ok(stage),
+            None => Stage::open(self.spec, self.name, &self.options).await,
+        }
+    }
+
+    async fn close(&mut self, mut stage: Stage, attempt: Attempt) -> Result<Attempt, StageError> {
+        if attempt.is_ok() {
+            self.stage = Some(stage);
+        } else {
+            stage.give_up(self.spec).await?;
+        }
+        Ok(attempt)
+    }
+}
