@@ -294,7 +294,8 @@ impl<'a> Settler<'a> {
             Reins::Held => !held_up(session),
             // Without reins all that are not stably blocked run already, save those whose wait lasts.
             Reins::Loose => {
-                !stable.contains_key(session) && !(self.lasting.contains(session) && held_up(session))
+                let lasts = self.lasting.contains(session) && held_up(session);
+                !(lasts || stable.contains_key(session))
             }
         };
         let mut free: Vec<_> = self.blocked.iter().filter(is_free).copied().collect();
