@@ -36,6 +36,53 @@ pub(crate) fn with_values(sql: &str, params: &[Datum]) -> String {
     })
 }
 
+/// `sql` without a closing brace, which ends an SQL block of a spec: quoted pieces that hold one are written with an escape. The
+/// rest stays as it is, comments excepted.
+pub(crate) fn without_closing_braces(sql: &str) -> String {
+    if !sql.contains('}') {
+        return sql.to_owned();
+    }
+    let mut out = String::with_capacity(sql.len() + 16);
+    let mut pieces = pieces(sql).peekable();
+    while let Some(piece) = pieces.next() {
+        match piece {
+            Piece::Blank => out.push(' '),
+            Piece::Quoted(text) => {
+                let mut whole = text.to_owned();
+                // A doubled quote shows as two pieces side by side.
+                while let Some(Piece::Quoted(next)) = pieces.peek()
+                    && next.starts_with(['\'', '"'])
+                {
+                    whole.push_str(next);
+                    pieces.next();
+                }
+                out.push_str(&escape_braces(&whole));
+            }
+            Piece::Parameter(_, text) | Piece::Word(text) | Piece::Other(text) => out.push_str(text),
+        }
+    }
+    out
+}
+
+/// A quoted piece that holds a closing brace, in a form that does not.
+fn escape_braces(quoted: &str) -> String {
+    if !quoted.contains('}') {
+        return quoted.to_owned();
+    }
+    let plain = |body: &str| body.replace('\\', r"\\").replace('}', r"\x7d");
+    match quoted.as_bytes()[0] {
+        b'"' => format!("U&{}", quoted.replace('\\', r"\\").replace('}', r"\007d")),
+        b'\'' => format!("E{}", plain(quoted)),
+        b'$' => {
+            let tag = quoted[1..].find('$').map_or(0, |end| end + 2);
+            let body = &quoted[tag..quoted.len().saturating_sub(tag)];
+            format!("E'{}'", plain(body).replace('\'', "''"))
+        }
+        // E'…': a backslash takes the next character with it, and that may be the brace.
+        _ => quoted.replace(r"\}", r"\x7d").replace('}', r"\x7d"),
+    }
+}
+
 fn assemble(sql: &str, parameter: impl Fn(usize, &str) -> String) -> String {
     let mut line = String::with_capacity(sql.len());
     let mut blank = false;
@@ -181,6 +228,21 @@ fn dollar(rest: &str) -> (Piece<'_>, usize) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn closing_braces_are_written_with_escapes() {
+        for (sql, without) in [
+            ("SELECT 1 -- }", "SELECT 1  "),
+            (r#"SELECT '{"a": 1}', x"#, r#"SELECT E'{"a": 1\x7d', x"#),
+            (r"SELECT '\it''s }'", r"SELECT E'\\it''s \x7d'"),
+            (r"SELECT E'\} \\ }'", r"SELECT E'\x7d \\ \x7d'"),
+            ("DO $a$ BEGIN '}' $a$", r"DO E' BEGIN ''\x7d'' '"),
+            (r#"SELECT "a}" FROM "b""#, r#"SELECT U&"a\007d" FROM "b""#),
+            ("SELECT '{' /* kept as it is */", "SELECT '{' /* kept as it is */"),
+        ] {
+            assert_eq!(without_closing_braces(sql), without, "{sql}");
+        }
+    }
 
     #[test]
     fn a_statement_fits_on_one_line() {

@@ -1,0 +1,55 @@
+//! Every interleaving of a spec, and every level.
+
+use pgweave::spec::batch::reins_of;
+use pgweave::spec::{Coverage, StageOptions, run_at_levels, run_everywhere};
+
+use super::{on_stage, server, spec};
+
+const COUNTER: &str = "
+setup { CREATE TABLE t (v int); INSERT INTO t VALUES (0); }
+teardown { DROP TABLE t; }
+session s1 step r1 { SELECT v FROM t; } step w1 { UPDATE t SET v = 1; }
+session s2 step r2 { SELECT v FROM t; } step w2 { UPDATE t SET v = 2; }
+permutation r1 w1 r2 w2
+";
+
+#[test]
+fn outcomes_that_were_never_listed_are_found() {
+    let (spec, server) = (spec(COUNTER), server());
+    let reins = reins_of(&server);
+    let found = on_stage(&server, async |options| {
+        let options = StageOptions { reins, ..options };
+        run_everywhere(&spec, "counter", options, 100, || false).await.unwrap()
+    });
+    // Two sessions of two steps have six interleavings. The readers see 0 and 1, 2 and 0, or both 0.
+    assert_eq!((found.listed, found.listed_outcomes, found.ran), (1, 1, 6));
+    assert_eq!((found.coverage, found.departed, found.outcomes), (Coverage::All, 0, 3));
+    let orders: usize = found.new.iter().map(|new| new.interleavings).sum();
+    assert_eq!((found.new.len(), orders), (2, 5));
+}
+
+#[test]
+fn a_limit_is_told() {
+    let spec = spec(COUNTER);
+    let found = on_stage(&server(), async |options| {
+        run_everywhere(&spec, "counter", options, 4, || false).await.unwrap()
+    });
+    assert_eq!((found.ran, found.coverage), (4, Coverage::UpToTheLimit));
+}
+
+#[test]
+fn levels_with_one_outcome_stand_together() {
+    let spec = spec(
+        "setup { CREATE TABLE t (v int); INSERT INTO t VALUES (0); }
+         teardown { DROP TABLE t; }
+         session s1 setup { BEGIN; } step r1 { SELECT * FROM t; } step r2 { SELECT * FROM t; } step c { COMMIT; }
+         session s2 step w { UPDATE t SET v = 1; }
+         permutation r1 w r2 c",
+    );
+    let found = on_stage(&server(), async |options| {
+        run_at_levels(&spec, "levels", &options, || false).await.unwrap()
+    });
+    let groups: Vec<_> = found[0].groups().into_iter().map(|(levels, _)| levels).collect();
+    use pgweave::isolation::Isolation::*;
+    assert_eq!(groups, [vec![ReadUncommitted, ReadCommitted], vec![RepeatableRead, Serializable]]);
+}

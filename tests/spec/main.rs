@@ -1,0 +1,43 @@
+//! Specs on a real server: PostgreSQL's own, the classic schedules, and what is exported.
+#![cfg(not(loom))]
+
+mod classic;
+mod command_line;
+mod explored;
+mod export;
+mod postgres;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use pgweave::campaign::shared_server;
+use pgweave::server::Server;
+use pgweave::spec::batch::{in_fresh_database, side_by_side};
+use pgweave::spec::{Go, Permutation, Played, RunError, Spec, StageOptions, Transcript, parse, run_listed};
+
+/// The server that the tests of this binary share.
+fn server() -> Arc<Server> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(shared_server()).expect("a server is found or started on this machine")
+}
+
+/// Gives `work` a fresh database, on a thread and a runtime of its own.
+fn on_stage<T: Send>(server: &Server, work: impl AsyncFn(StageOptions) -> T + Sync) -> T {
+    let mut result = None;
+    let stop = AtomicBool::new(false);
+    let run = async |_: &()| in_fresh_database(server, &work).await.expect("a database can be made");
+    side_by_side(&[()], 1, &stop, |()| "", run, |(), given| result = Some(given));
+    result.expect("the work was done")
+}
+
+/// Runs a spec as it is written.
+async fn listed(spec: &Spec, name: &str, options: &StageOptions) -> (Transcript, Result<(), RunError>) {
+    let mut transcript = Transcript::default();
+    let mut onlooker = |_: &Permutation, _: Played| Go::On;
+    let ended = run_listed(spec, name, options, &mut transcript, &mut onlooker).await;
+    (transcript, ended)
+}
+
+fn spec(text: &str) -> Spec {
+    parse("test.spec", text).expect("the spec is well-formed")
+}

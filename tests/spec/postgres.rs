@@ -1,0 +1,210 @@
+//! PostgreSQL's own specs, from a folder beside the repository: the output must be the expected one, byte for byte.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use expect_test::expect;
+use pgweave::spec::batch::{in_fresh_database, side_by_side};
+use pgweave::spec::{Comparison, Expectation, PlayError, PlayLimits, RunError, StageOptions};
+
+use super::{listed, on_stage, server, spec};
+
+/// Where the specs are, if they are.
+fn folder() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/pg-isolation");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!(
+        "\nNOT RUN: PostgreSQL's own specs are not in {}.\nPut src/test/isolation/{{specs,expected}} of PostgreSQL 15 there.\n",
+        folder.display()
+    );
+    None
+}
+
+struct Own {
+    name: String,
+    text: String,
+}
+
+fn own(folder: &Path) -> Vec<Own> {
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder.join("specs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let read = |path: &PathBuf| Own {
+        name: path.file_stem().unwrap().to_string_lossy().into_owned(),
+        text: std::fs::read_to_string(path).unwrap(),
+    };
+    files.iter().map(read).collect()
+}
+
+#[test]
+fn postgresqls_specs_give_the_expected_output() {
+    let Some(folder) = folder() else { return };
+    let (specs, server, stop) = (own(&folder), server(), AtomicBool::new(false));
+    assert!(specs.len() >= 79, "the folder holds only {} specs", specs.len());
+    let run = async |own: &Own| {
+        let spec = spec(&own.text);
+        in_fresh_database(&server, async |options| listed(&spec, &own.name, &options).await.0).await.unwrap()
+    };
+    let mut differences = Vec::new();
+    side_by_side(
+        &specs,
+        4,
+        &stop,
+        |own| &own.text,
+        run,
+        |own, transcript| {
+            let expectation = Expectation::read(&folder.join("expected"), &own.name).unwrap().unwrap();
+            if let Comparison::Differs(difference) = expectation.compare(&transcript) {
+                differences.push(format!("{}\n{difference}", own.name));
+            }
+        },
+    );
+    assert!(
+        differences.is_empty(),
+        "{} of {} differ\n{}",
+        differences.len(),
+        specs.len(),
+        differences.join("\n")
+    );
+}
+
+const QUEUE: &str = r#"
+setup { CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 0); }
+setup { SELECT 'set up' AS done; }
+teardown { DROP TABLE t; }
+session s1
+setup { SET client_min_messages = notice; BEGIN; }
+step a { UPDATE t SET v = v + 1; }
+step empty { }
+step c { COMMIT; }
+session "s ""2"""
+step b { UPDATE t SET v = v * 10 RETURNING v; }
+step say { DO $$ BEGIN RAISE NOTICE 'hello' USING HINT = 'a hint'; END $$; }
+step fail { SELECT 1/0; }
+step listen { LISTEN news; }
+session s3
+step hear { NOTIFY news, 'it'; }
+permutation a b(*) empty c say fail
+permutation listen hear say
+permutation a b(c) c
+"#;
+
+#[test]
+fn output_is_that_of_the_isolation_tester() {
+    let spec = spec(QUEUE);
+    let (transcript, ended) = on_stage(&server(), async |options| listed(&spec, "queue", &options).await);
+    ended.unwrap();
+    expect![[r#"
+        Parsed test spec with 3 sessions
+
+        starting permutation: a b empty c say fail
+        done  
+        ------
+        set up
+        (1 row)
+
+        step a: UPDATE t SET v = v + 1;
+        step b: UPDATE t SET v = v * 10 RETURNING v; <waiting ...>
+        step empty: 
+        step c: COMMIT;
+        step b: <... completed>
+         v
+        --
+        10
+        (1 row)
+
+        s "2": NOTICE:  hello
+        HINT:  a hint
+        step say: DO $$ BEGIN RAISE NOTICE 'hello' USING HINT = 'a hint'; END $$;
+        step fail: SELECT 1/0;
+        ERROR:  division by zero
+
+        starting permutation: listen hear say
+        done  
+        ------
+        set up
+        (1 row)
+
+        step listen: LISTEN news;
+        step hear: NOTIFY news, 'it';
+        s "2": NOTICE:  hello
+        HINT:  a hint
+        step say: DO $$ BEGIN RAISE NOTICE 'hello' USING HINT = 'a hint'; END $$;
+        s "2": NOTIFY "news" with payload "it" from s3
+
+        starting permutation: a b c
+        done  
+        ------
+        set up
+        (1 row)
+
+        s1: WARNING:  there is already a transaction in progress
+        step a: UPDATE t SET v = v + 1;
+        step b: UPDATE t SET v = v * 10 RETURNING v; <waiting ...>
+        step c: COMMIT;
+        step b: <... completed>
+         v
+        --
+        10
+        (1 row)
+
+    "#]]
+    .assert_eq(&String::from_utf8(transcript.result).unwrap());
+}
+
+/// The canary of the comparison: what is not expected must be told.
+#[test]
+fn an_output_that_was_not_expected_is_told() {
+    let wrong = QUEUE.replace("v * 10", "v * 11");
+    let run = |text: &str| {
+        let spec = spec(text);
+        on_stage(&server(), async |options| listed(&spec, "queue", &options).await.0)
+    };
+    let expected = std::env::temp_dir().join(format!("pgweave-expected-{}", std::process::id()));
+    std::fs::create_dir_all(&expected).unwrap();
+    std::fs::write(expected.join("queue.out"), run(QUEUE).merged).unwrap();
+    let expectation = Expectation::read(&expected, "queue").unwrap().unwrap();
+    std::fs::remove_dir_all(&expected).unwrap();
+    assert_eq!(expectation.compare(&run(QUEUE)), Comparison::Equal);
+    let Comparison::Differs(difference) = expectation.compare(&run(&wrong)) else {
+        panic!("11 passed for 10")
+    };
+    assert!(difference.contains("-10\n+11\n"), "{difference}");
+}
+
+#[test]
+fn an_invalid_permutation_is_told_within_its_limit() {
+    let spec = spec(
+        "setup { CREATE TABLE t (id int); } teardown { DROP TABLE t; }
+         session s1 step lock { BEGIN; } step hold { LOCK t; } step free { COMMIT; }
+         session s2 step want { SELECT * FROM t; } step more { SELECT 1; }
+         permutation lock hold want more free",
+    );
+    let started = Instant::now();
+    let (transcript, ended) = on_stage(&server(), async |options| {
+        let limits = PlayLimits { wait: Duration::from_millis(200), ..PlayLimits::default() };
+        listed(&spec, "invalid", &StageOptions { limits, ..options }).await
+    });
+    let error = ended.unwrap_err();
+    assert!(
+        matches!(&error, RunError::Play(PlayError::Invalid { next, waiting, .. }) if next == "more" && waiting == "want"),
+        "{error}"
+    );
+    assert!(
+        String::from_utf8_lossy(&transcript.result).ends_with("step want: SELECT * FROM t; <waiting ...>\n")
+    );
+    // Far below the minutes for which the isolation tester waits; a busy machine may need some of it.
+    assert!(started.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn a_setup_that_fails_ends_the_spec() {
+    let spec = spec("setup { SELECT * FROM nothing; } session s step a {}");
+    let (transcript, ended) = on_stage(&server(), async |options| listed(&spec, "broken", &options).await);
+    assert!(matches!(ended, Err(RunError::Play(PlayError::Setup(_)))));
+    let merged = String::from_utf8(transcript.merged).unwrap();
+    assert!(merged.ends_with("setup failed: ERROR:  relation \"nothing\" does not exist\n"), "{merged}");
+}
