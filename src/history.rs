@@ -40,6 +40,17 @@ impl History {
         self.steps.iter().map(|step| step.session).collect()
     }
 
+    /// How often a session was left that could have gone on: it had come to rest, and had steps to take.
+    pub fn preemptions(&self) -> usize {
+        let left = |number: &usize| {
+            let (step, rest) = (&self.steps[*number], &self.steps[number + 1..]);
+            let could_go = step.wait.as_ref().is_none_or(|wait| wait.until == Some(*number));
+            let goes_on = rest.iter().any(|other| other.session == step.session);
+            could_go && goes_on && rest[0].session != step.session
+        };
+        (0..self.steps.len()).filter(left).count()
+    }
+
     /// How each operation ended, with its session and its position there.
     pub fn operations(&self) -> impl Iterator<Item = (OpId, &Outcome)> {
         self.outcomes.iter().enumerate().flat_map(|(session, outcomes)| {
@@ -302,6 +313,16 @@ pub struct WaitFor {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State(pub BTreeMap<String, Table>);
 
+impl State {
+    /// The values of a column, NULLs left out, in the order of the rows; none when there is no such table or column.
+    pub fn values<'a>(&'a self, table: &str, column: &str) -> impl Iterator<Item = &'a str> {
+        let table = self.0.get(table);
+        let place = table.and_then(|table| table.columns.iter().position(|other| other.name == column));
+        let rows = table.map_or(&[][..], |table| &table.rows);
+        rows.iter().filter_map(move |row| row.get(place?)?.as_deref())
+    }
+}
+
 /// One table's content.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Table {
@@ -360,6 +381,37 @@ mod tests {
             ("INSERT", Some(2))
         );
         assert_eq!((tagged("COMMIT").verb().as_str(), tagged("COMMIT").row_count()), ("COMMIT", None));
+    }
+
+    #[test]
+    fn a_session_is_preempted_when_it_could_have_gone_on() {
+        let count = |schedule: &str, waiting: Option<(usize, usize)>| {
+            let step = |session: SessionId| Step {
+                session,
+                op: OpId { session, index: 0 },
+                action: Action::Wake { slept_us: 0 },
+                wait: None,
+            };
+            let schedule: Schedule = schedule.parse().unwrap();
+            let mut steps: Vec<_> = schedule.0.into_iter().map(step).collect();
+            if let Some((at, until)) = waiting {
+                steps[at].wait = Some(Wait { for_sessions: Vec::new(), until: Some(until) });
+            }
+            History { steps, ..History::default() }.preemptions()
+        };
+        assert_eq!(count("A A B B", None), 0);
+        assert_eq!(count("A B B A", None), 1);
+        assert_eq!(count("A B A B", None), 2);
+        // Leaving a session that waits costs nothing; it was chosen once, and that preempted A.
+        assert_eq!(count("A B A B", Some((1, 2))), 1);
+        assert_eq!(count("", None), 0);
+    }
+
+    #[test]
+    fn a_state_gives_the_values_of_a_column() {
+        let state = crate::check::testing::state(&[("t id v", &["1 a", "2 NULL", "3 b"])]);
+        assert_eq!(state.values("t", "v").collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((state.values("t", "x").count(), state.values("u", "v").count()), (0, 0));
     }
 
     #[test]

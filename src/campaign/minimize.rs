@@ -1,6 +1,8 @@
 //! Shrinks a violation to its smallest form, and confirms it: the same claim must break at every step, and the last
 //! case must give the same history again.
 
+use std::time::{Duration, Instant};
+
 use proptest::strategy::ValueTree;
 
 use super::judge::Opinion;
@@ -29,6 +31,8 @@ pub struct Finding<Op> {
     pub opinion: Opinion,
     /// How many cases were run to shrink it.
     pub reruns: usize,
+    /// How long it took to shrink and confirm it.
+    pub took: Duration,
     /// Whether a replay gave the very same history.
     pub confirmed: bool,
 }
@@ -69,6 +73,7 @@ async fn shrink<S: Subject>(
     violation: &Violation<S::Op>,
 ) -> Result<Finding<S::Op>, CampaignError> {
     let lost = |error| super::stand::lost_or(&setup.server, error);
+    let started = Instant::now();
     let (lane, judge) = worker.parts();
     let simpler = earlier_in(setup.subject.small_scope());
     let mut tree = Shrink::new(&violation.case, &violation.steps, simpler);
@@ -97,5 +102,6 @@ async fn shrink<S: Subject>(
         claim: violation.claim.clone(),
         opinion,
         reruns,
+        took: started.elapsed(),
     })
 }

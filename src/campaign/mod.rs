@@ -37,6 +37,7 @@ pub use stand::{StandingLane, shared_server};
 pub use verdict::{Report, Verdict};
 
 use crate::check::contention::Contention;
+use crate::explore::program::Program;
 use crate::explore::seed::{Seed, Shard};
 use crate::isolation::Isolation;
 use crate::replay::{CaseFile, CaseFileError};
@@ -121,6 +122,16 @@ pub fn lanes_by_default() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get() * 2).min(LANES_MAX)
 }
 
+/// In which order the schedules of one program are run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Schedules {
+    /// All of them, those with the fewest preemptions first.
+    #[default]
+    ByPreemptions,
+    /// At random: every session that can go is as likely as the others.
+    RandomWalk,
+}
+
 /// Everything that decides what a campaign runs, and where.
 pub(super) struct Setup<S: Subject> {
     subject: Arc<S>,
@@ -142,6 +153,7 @@ pub struct Campaign<S: Subject> {
     sessions: RangeInclusive<usize>,
     operations_max: usize,
     cases: u64,
+    program: Option<(Program<S::Op>, Schedules)>,
     random_from: Option<u64>,
     seed: Seed,
     shard: Shard,
@@ -160,6 +172,7 @@ impl<S: Subject> Campaign<S> {
             sessions: 2..=3,
             operations_max: OPERATIONS_MAX,
             cases: CASES,
+            program: None,
             random_from: None,
             seed: Seed(0),
             shard: Shard::WHOLE,
@@ -191,6 +204,14 @@ impl<S: Subject> Campaign<S> {
     /// How many cases are run, at the most.
     pub fn cases(mut self, cases: u64) -> Self {
         self.cases = cases;
+        self
+    }
+
+    /// Runs just this program, the operations of each session, in as many of its schedules as there are cases: no other
+    /// operations, and nothing drawn.
+    pub fn program(mut self, program: Program<S::Op>, schedules: Schedules) -> Self {
+        self.sessions = program.len()..=program.len();
+        self.program = Some((program, schedules));
         self
     }
 
@@ -257,6 +278,10 @@ impl<S: Subject> Campaign<S> {
 
     fn run_here(self) -> Result<Report<S::Op>, CampaignError> {
         let setup = self.setup(self.find_server()?);
+        if let Some((program, schedules)) = &self.program {
+            let results = self.work(&setup, plan::alone(program, *schedules, self.cases))?;
+            return self.report(&setup, results);
+        }
         let mut results = Vec::new();
         if self.random_from.is_none() {
             let scope = setup.subject.small_scope();
@@ -310,9 +335,10 @@ impl<S: Subject> Campaign<S> {
         results: Vec<UnitResult<S::Op>>,
     ) -> Result<Report<S::Op>, CampaignError> {
         let mut contention = Contention::default();
-        let mut cases = 0;
+        let (mut cases, mut serial) = (0, 0);
         for result in &results {
             cases += result.cases;
+            serial += result.serial;
             contention += result.contention;
         }
         let violation = results.iter().find_map(|result| result.violation.as_ref());
@@ -327,6 +353,7 @@ impl<S: Subject> Campaign<S> {
             variant: self.subject.variant().map(str::to_owned),
             isolation: self.isolation,
             cases,
+            serial,
             contention,
             finding,
         })

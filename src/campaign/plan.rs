@@ -3,19 +3,22 @@
 
 use std::ops::RangeInclusive;
 
+use super::Schedules;
 use crate::explore::program::{Program, pairs, triples};
 
 /// Cases that one lane runs without looking up.
 #[derive(Clone, Debug)]
 pub(super) enum Unit<Op> {
     /// The schedules of one program, fewest preemptions first.
-    Systematic { program: Program<Op>, schedules_max: u64 },
+    Systematic { program: Program<Op>, preemptions_max: usize, schedules_max: u64 },
+    /// Random walks through one program, by their numbers.
+    Walks { program: Program<Op>, first: u64, count: u64 },
     /// Random cases, by their numbers.
     Random { first: u64, count: u64 },
 }
 
 /// Preemptions up to which the schedules of a small program are run one by one. Nearly every bug needs one.
-pub(super) const PREEMPTIONS_MAX: usize = 2;
+const PREEMPTIONS_MAX: usize = 2;
 
 /// Schedules of one program, at the most.
 const SCHEDULES_MAX: u64 = 60;
@@ -53,9 +56,28 @@ fn spread<Op>(programs: Vec<Program<Op>>, cases: u64) -> Vec<Unit<Op>> {
             break;
         }
         left -= schedules_max;
-        units.push(Unit::Systematic { program, schedules_max });
+        units.push(Unit::Systematic { program, preemptions_max: PREEMPTIONS_MAX, schedules_max });
     }
     units
+}
+
+/// `cases` cases of one program. Its systematic exploration is one walk, and so one unit.
+pub(super) fn alone<Op: Clone>(program: &Program<Op>, schedules: Schedules, cases: u64) -> Vec<Unit<Op>> {
+    let program = program.clone();
+    match schedules {
+        Schedules::ByPreemptions => {
+            vec![Unit::Systematic { program, preemptions_max: usize::MAX, schedules_max: cases }]
+        }
+        Schedules::RandomWalk => {
+            let firsts = (0..cases).step_by(RANDOM_COUNT as usize);
+            let walks = |first| Unit::Walks {
+                program: program.clone(),
+                first,
+                count: RANDOM_COUNT.min(cases - first),
+            };
+            firsts.map(walks).collect()
+        }
+    }
 }
 
 /// Random cases with these numbers, of which there may be gaps: a shard has every n-th only.
@@ -72,7 +94,7 @@ mod tests {
     fn planned(units: &[Unit<char>]) -> u64 {
         let cases = |unit: &Unit<char>| match unit {
             Unit::Systematic { schedules_max, .. } => *schedules_max,
-            Unit::Random { count, .. } => *count,
+            Unit::Walks { count, .. } | Unit::Random { count, .. } => *count,
         };
         units.iter().map(cases).sum()
     }
@@ -86,6 +108,16 @@ mod tests {
             }
         }
         assert!(systematic::<char>(&[], &(2..=3), 100).is_empty());
+    }
+
+    #[test]
+    fn a_program_alone_has_all_the_cases() {
+        let program = vec![vec!['a'], vec!['b']];
+        for cases in [1, 16, 100] {
+            for schedules in [Schedules::ByPreemptions, Schedules::RandomWalk] {
+                assert_eq!(planned(&alone(&program, schedules, cases)), cases, "{schedules:?}");
+            }
+        }
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct Report<Op> {
     pub isolation: Isolation,
     /// Cases that were run.
     pub cases: u64,
+    /// Cases of these in which no session was preempted.
+    pub serial: u64,
     /// What they met.
     pub contention: Contention,
     /// The violation in its smallest form.

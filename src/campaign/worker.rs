@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::judge::Judge;
-use super::plan::{PREEMPTIONS_MAX, Unit};
+use super::plan::Unit;
 use super::stand::{StandingLane, lost_or};
 use super::{CampaignError, Setup};
 use crate::case::Case;
 use crate::check::contention::Contention;
 use crate::explore::by_preemptions::ByPreemptions;
 use crate::explore::follow::{Afterwards, Follow};
-use crate::explore::program;
+use crate::explore::program::{self, Program};
 use crate::explore::random_walk::RandomWalk;
 use crate::explore::seed::Stream;
-use crate::explore::{Choice, Strategy};
+use crate::explore::{Choice, Strategy, preemptions};
 use crate::history::OpId;
 use crate::schedule::Schedule;
 use crate::shrink::ran;
@@ -25,6 +25,8 @@ use crate::subject::Subject;
 #[derive(Clone, Debug)]
 pub(super) struct UnitResult<Op> {
     pub(super) cases: u64,
+    /// Cases in which no session was preempted.
+    pub(super) serial: u64,
     pub(super) contention: Contention,
     /// Why the first case that did not tell did not.
     pub(super) unknown: Option<String>,
@@ -33,7 +35,7 @@ pub(super) struct UnitResult<Op> {
 
 impl<Op> Default for UnitResult<Op> {
     fn default() -> Self {
-        Self { cases: 0, contention: Contention::default(), unknown: None, violation: None }
+        Self { cases: 0, serial: 0, contention: Contention::default(), unknown: None, violation: None }
     }
 }
 
@@ -115,10 +117,25 @@ impl<'a, S: Subject> Worker<'a, S> {
                 break;
             }
             let result = match unit {
-                Unit::Systematic { program, schedules_max } => {
-                    self.systematic(program, *schedules_max, || work.is_moot(number)).await?
+                Unit::Systematic { program, preemptions_max, schedules_max } => {
+                    let exploration = ByPreemptions::up_to(*preemptions_max);
+                    self.systematic(program, exploration, *schedules_max, || work.is_moot(number)).await?
                 }
-                Unit::Random { first, count } => self.random(*first, *count, || work.is_moot(number)).await?,
+                Unit::Walks { program, first, count } => {
+                    let numbers = *first..*first + *count;
+                    self.walks(numbers, |_| Some(program.clone()), || work.is_moot(number)).await?
+                }
+                Unit::Random { first, count } => {
+                    let setup = self.setup;
+                    let programs = program::random(
+                        setup.subject.operations(),
+                        setup.sessions.clone(),
+                        setup.operations_max,
+                    );
+                    let numbers = (*first..*first + *count).filter(|number| setup.shard.has(*number));
+                    let draw = |number| setup.seed.draw(number, &programs);
+                    self.walks(numbers, draw, || work.is_moot(number)).await?
+                }
             };
             work.put(number, result);
         }
@@ -131,11 +148,11 @@ impl<'a, S: Subject> Worker<'a, S> {
 
     async fn systematic(
         &mut self,
-        program: &program::Program<S::Op>,
+        program: &Program<S::Op>,
+        mut exploration: ByPreemptions,
         schedules_max: u64,
         moot: impl Fn() -> bool,
     ) -> Result<UnitResult<S::Op>, CampaignError> {
-        let mut exploration = ByPreemptions::up_to(PREEMPTIONS_MAX);
         let mut result = UnitResult::default();
         while result.cases < schedules_max && !moot() && !self.setup.watch.is_stopped() {
             let Some(beginning) = exploration.next() else { break };
@@ -150,21 +167,20 @@ impl<'a, S: Subject> Worker<'a, S> {
         Ok(result)
     }
 
-    async fn random(
+    /// Walks at random through the program that `draw` draws for each number.
+    async fn walks(
         &mut self,
-        first: u64,
-        count: u64,
+        numbers: impl Iterator<Item = u64>,
+        draw: impl Fn(u64) -> Option<Program<S::Op>>,
         moot: impl Fn() -> bool,
     ) -> Result<UnitResult<S::Op>, CampaignError> {
         let setup = self.setup;
-        let programs =
-            program::random(setup.subject.operations(), setup.sessions.clone(), setup.operations_max);
         let mut result = UnitResult::default();
-        for number in (first..first + count).filter(|number| setup.shard.has(*number)) {
+        for number in numbers {
             if moot() || setup.watch.is_stopped() || result.violation.is_some() {
                 break;
             }
-            let Some(program) = setup.seed.draw(number, &programs) else { continue };
+            let Some(program) = draw(number) else { continue };
             let case = self.case(program, Schedule::default());
             let mut strategy = RandomWalk::new(setup.seed.rng(number, Stream::Schedule));
             self.run(case, &mut strategy, &mut result).await?;
@@ -190,6 +206,7 @@ impl<'a, S: Subject> Worker<'a, S> {
         let opinion = self.judge.judge(&mut self.standing.lane, &case, &history).await.map_err(lost)?;
         self.setup.watch.count_case();
         result.cases += 1;
+        result.serial += u64::from(preemptions(&traced.trace) == 0);
         result.contention += Contention::of(&history);
         if let Some(why) = opinion.disagreement {
             return Err(CampaignError::Disagreement(why));

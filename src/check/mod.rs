@@ -18,9 +18,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::case::Case;
-use crate::history::History;
+use crate::history::{Ended, History, OpId, Outcome};
 
 /// A case and what happened when it was run.
 #[derive(Debug)]
@@ -29,6 +30,18 @@ pub struct Run<'a, Op> {
     pub case: &'a Case<Op>,
     /// What happened.
     pub history: &'a History,
+}
+
+impl<'a, Op> Run<'a, Op> {
+    /// The operations that were acknowledged, with what they were and what they returned.
+    pub fn acknowledged(&self) -> impl Iterator<Item = (OpId, &'a Op, &'a Value)> {
+        self.history.operations().filter_map(|(id, outcome)| match outcome {
+            Outcome::Done(value) => {
+                Some((id, self.case.sessions.get(id.session.index())?.get(id.index)?, value))
+            }
+            Outcome::Failed(_) | Outcome::Unfinished => None,
+        })
+    }
 }
 
 /// What a claim says of a run. "Could not tell" is not "holds".
@@ -70,6 +83,18 @@ impl<Op> Claim<Op> {
         judge: impl Fn(&Run<'_, Op>) -> Judgement + Send + Sync + 'static,
     ) -> Self {
         Self { name: name.into(), query: None, judge: Box::new(judge) }
+    }
+
+    /// A claim that is one question: what is wrong with the run, if anything is? A run that did not end is not asked.
+    pub fn check(
+        name: impl Into<Cow<'static, str>>,
+        wrong: impl Fn(&Run<'_, Op>) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(name, move |run| match (&run.history.ended, wrong(run)) {
+            (Ended::Complete, None) => Judgement::Holds,
+            (Ended::Complete, Some(why)) => Judgement::Violated(Evidence { why, ..Evidence::default() }),
+            _ => Judgement::Unknown("the run had not ended".to_owned()),
+        })
     }
 
     /// A claim about the final state: `query` returns no row when all is well, and else the rows that are wrong.
@@ -116,4 +141,31 @@ pub fn in_words(columns: &[String], row: &[crate::history::Datum]) -> String {
     let words: Vec<_> =
         pairs.map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("NULL"))).collect();
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{done, failed, history};
+    use super::*;
+    use crate::isolation::Isolation;
+    use crate::schedule::Schedule;
+
+    #[test]
+    fn canary_a_check_tells_what_is_wrong_and_nothing_of_a_run_that_did_not_end() {
+        let sessions = vec![vec!["add", "add"], vec!["add"]];
+        let case = Case { isolation: Isolation::ReadCommitted, sessions, schedule: Schedule::default() };
+        let mut history = history(&[], vec![vec![done(1), failed("40001")], vec![done(2)]]);
+        let claim = |most: usize| {
+            Claim::<&str>::check("not too many", move |run| {
+                let count = run.acknowledged().count();
+                (count > most).then(|| format!("{count} were acknowledged"))
+            })
+        };
+        let judge = |history: &History, most| claim(most).judge(&Run { case: &case, history });
+        assert_eq!(judge(&history, 2), Judgement::Holds);
+        let Judgement::Violated(evidence) = judge(&history, 1) else { panic!("two are more than one") };
+        assert_eq!(evidence.why, "2 were acknowledged");
+        history.ended = Ended::Broken { why: "it broke".to_owned() };
+        assert_eq!(judge(&history, 1), Judgement::Unknown("the run had not ended".to_owned()));
+    }
 }
