@@ -207,6 +207,8 @@ pub mod spec;
 pub mod subject;
 #[cfg(not(loom))]
 pub mod weave;
+#[cfg(all(feature = "cli", not(loom)))]
+pub mod zoo;
 
 /// What a test of one's own needs.
 #[cfg(not(loom))]

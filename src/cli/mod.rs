@@ -12,6 +12,7 @@ mod shrink;
 mod spec;
 mod trace;
 mod verify;
+mod zoo;
 
 use std::path::PathBuf;
 
@@ -49,6 +50,8 @@ enum Command {
     Spec(spec::SpecArgs),
     /// Show the classic anomalies and what prevents them, one listing each.
     Demo(demo::DemoArgs),
+    /// Measure pgweave on the bug zoo: is each bug found, how soon, and how small does it get?
+    Zoo(zoo::ZooArgs),
     /// Manage a PostgreSQL server that outlives the command.
     Db(db::DbArgs),
 }
@@ -88,6 +91,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Fuzz(args) => fuzz::run(args, &outside),
         Command::Spec(args) => spec::run(args, &outside),
         Command::Demo(args) => demo::run(args, &outside),
+        Command::Zoo(args) => zoo::run(args, &outside),
         Command::Db(args) => {
             let code = outside::block_on(db::run(args))??;
             Ok(if code == 0 { Exit::Verified } else { Exit::CouldNot })

@@ -1,0 +1,307 @@
+//! `pgweave zoo`: measures pgweave on the bug zoo, a line a case and level, totals last.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::exit::WrongUsage;
+use super::outside::Outside;
+use super::verify::Format;
+use crate::campaign::{CampaignError, Schedules, Verdict, lanes_by_default};
+use crate::isolation::Isolation;
+use crate::report::progress::Status;
+use crate::zoo::{Found, LEVELS, Measured, Options, Totals, Witness, ZooCase, cases, measure};
+
+#[derive(Debug, Args)]
+pub(super) struct ZooArgs {
+    /// The case, such as Z01; all of them where it is left out.
+    #[arg(long, value_name = "ID")]
+    case: Option<String>,
+    /// The isolation level; read-committed, repeatable-read and serializable where it is left out.
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<Isolation>,
+    /// In which order the schedules of a case are run.
+    #[arg(long, value_enum, default_value_t)]
+    strategy: Strategy,
+    /// Schedules of one case, at the most.
+    #[arg(long, default_value_t = Options::default().schedules_max, value_parser = clap::value_parser!(u64).range(1..))]
+    schedules: u64,
+    /// How often each found case is replayed.
+    #[arg(long, default_value_t = Options::default().replays)]
+    replays: usize,
+    /// What decides the random walks.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Cases that run side by side; two a core where it is left out.
+    #[arg(long, default_value_t = lanes_by_default())]
+    lanes: usize,
+    /// How to write the result.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Strategy {
+    /// All of them, those with the fewest preemptions first.
+    #[default]
+    Exhaustive,
+    /// At random: every session that can go is as likely as the others.
+    RandomWalk,
+}
+
+pub(super) fn run(args: ZooArgs, outside: &Outside) -> anyhow::Result<Exit> {
+    let cells = cells(&args)?;
+    let started = Instant::now();
+    let done = Arc::new(AtomicUsize::new(0));
+    let (all, counted) = (cells.len(), done.clone());
+    let status = move |cases| Status {
+        what: "the zoo".to_owned(),
+        cells_done: counted.load(Ordering::Relaxed),
+        cells: all,
+        cases,
+        ..Status::default()
+    };
+    let (asked, lanes) = (cells.clone(), args.lanes.max(1));
+    let options = options(&args);
+    let work = move |server, watch| {
+        let options = Options { server: Some(server), watch, ..options };
+        measure_all(&asked, lanes, &options, &done)
+    };
+    let measured = match outside.with_server(status, work)? {
+        Ok(measured) => measured?,
+        Err(exit) => return Ok(exit),
+    };
+    let totals = Totals::of(&measured);
+    match args.format {
+        Format::Json => {
+            measured.iter().for_each(|one| println!("{}", json_line(one)));
+            println!("{}", json_totals(&totals, started.elapsed().as_millis()));
+        }
+        Format::Human => print!("{}", table(&measured, &totals, started.elapsed().as_secs_f64())),
+    }
+    if let ([one], Format::Human) = (measured.as_slice(), args.format)
+        && let Some(found) = &one.found
+    {
+        print!("\n{}", found.listing);
+    }
+    Ok(exit_of(&measured))
+}
+
+/// The cases and levels that are asked for.
+fn cells(args: &ZooArgs) -> anyhow::Result<Vec<(&'static ZooCase, Isolation)>> {
+    let mut wanted = cases();
+    if let Some(id) = &args.case {
+        wanted.retain(|case| case.id.eq_ignore_ascii_case(id));
+        if wanted.is_empty() {
+            let known: Vec<_> = cases().into_iter().map(|case| case.id).collect();
+            let known = known.join(", ");
+            return Err(WrongUsage(format!("there is no case '{id}': there are {known}")).into());
+        }
+    }
+    let levels = args.level.map_or(LEVELS.to_vec(), |level| vec![level]);
+    Ok(wanted.into_iter().flat_map(|case| levels.iter().map(move |level| (case, *level))).collect())
+}
+
+fn options(args: &ZooArgs) -> Options {
+    Options {
+        schedules: match args.strategy {
+            Strategy::Exhaustive => Schedules::ByPreemptions,
+            Strategy::RandomWalk => Schedules::RandomWalk,
+        },
+        schedules_max: args.schedules,
+        replays: args.replays,
+        seed: args.seed,
+        ..Options::default()
+    }
+}
+
+/// Measures `cells`, `lanes` at a time, and returns what came of them in their order.
+fn measure_all(
+    cells: &[(&'static ZooCase, Isolation)],
+    lanes: usize,
+    options: &Options,
+    done: &AtomicUsize,
+) -> Result<Vec<Measured>, CampaignError> {
+    let next = AtomicUsize::new(0);
+    let measured = Mutex::new(Vec::new());
+    let work = || {
+        while let Some((case, level)) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let one = measure(case, *level, options).inspect_err(|_| {
+                // No one begins another when one could not be run.
+                next.store(cells.len(), Ordering::Relaxed);
+            })?;
+            measured.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..lanes.min(cells.len())).map(|_| scope.spawn(work)).collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        let ended = joined.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        // All are waited for before the first error is told.
+        ended.collect::<Vec<_>>().into_iter().collect::<Result<(), CampaignError>>()
+    })?;
+    let mut measured = measured.into_inner().unwrap_or_else(PoisonError::into_inner);
+    measured.sort_by_key(|one| (one.case.id, one.isolation));
+    Ok(measured)
+}
+
+fn exit_of(measured: &[Measured]) -> Exit {
+    let untold = |one: &Measured| one.unknown.is_some() || matches!(one.fixed.verdict, Verdict::Unknown(_));
+    let wrong: Vec<_> = measured.iter().filter(|one| !one.as_expected()).collect();
+    match wrong.as_slice() {
+        [] => Exit::Verified,
+        wrong if wrong.iter().all(|one| untold(one)) => Exit::CouldNot,
+        _ => Exit::Violated,
+    }
+}
+
+fn table(measured: &[Measured], totals: &Totals, seconds: f64) -> String {
+    let mut out = format!(
+        "{:<5}{:<17}{:<12}{:>6}  {:<9}{:<9}{:>6}{:>7}  {:<11}{:>7}\n",
+        "case", "level", "bug", "after", "shrunk", "witness", "reruns", "ms", "fixed", "all ms"
+    );
+    for one in measured {
+        out.push_str(&row(one));
+    }
+    out.push_str(
+        "\nafter: schedules after the serial ones; shrunk and witness: sessions/statements/preemptions\n\n",
+    );
+    for one in measured.iter().filter(|one| !one.as_expected()) {
+        out.push_str(&departure(one));
+    }
+    let Totals { cells, as_expected, bugs, found, unexpected, fixes, false_alarms, .. } = totals;
+    let (median, most, within) = (totals.schedules_median, totals.schedules_max, totals.within_ten);
+    out.push_str(&format!(
+        "{as_expected} of {cells} cells as expected; {found} of {bugs} bugs found, {unexpected} found where there is none, \
+         {false_alarms} alarms on {fixes} sound fixes\n\
+         schedules: median {median}, at most {most}, at most 10 for {within} of {found}\n\
+         shrunk: {} of {found} with the witness's sessions and preemptions, median {:.2} of its statements, \
+         at most {} reruns and {} ms\n\
+         replays: {} of {} identical; {seconds:.1} s\n",
+        totals.like_witness,
+        totals.statements_ratio,
+        totals.reruns_max,
+        totals.shrinking_max.as_millis(),
+        totals.identical,
+        totals.replays,
+    ));
+    out
+}
+
+fn row(one: &Measured) -> String {
+    let (after, shrunk, reruns, shrinking) = one.found.as_ref().map_or_else(Default::default, |found| {
+        let Found { schedules, shrunk, reruns, shrinking, .. } = found;
+        (schedules.to_string(), sizes(*shrunk), reruns.to_string(), shrinking.as_millis().to_string())
+    });
+    let bug = match (one.expected, &one.found, &one.unknown) {
+        (_, _, Some(_)) => "? unknown",
+        (true, Some(_), _) => "✓ found",
+        (true, None, _) => "✗ MISSED",
+        (false, Some(_), _) => "✗ FOUND",
+        (false, None, _) => "✓ none",
+    };
+    let witness = if one.expected { sizes(one.case.witness) } else { String::new() };
+    let fixed = match (&one.fixed.verdict, one.fixed.sound) {
+        (Verdict::Holds, _) => "✓ holds",
+        (Verdict::Violated, true) => "✗ ALARM",
+        (Verdict::Violated, false) => "✓ violated",
+        (Verdict::Unknown(_), _) => "? unknown",
+    };
+    format!(
+        "{:<5}{:<17}{:<12}{:>6}  {:<9}{:<9}{:>6}{:>7}  {:<11}{:>7}\n",
+        one.case.id,
+        one.isolation,
+        bug,
+        after,
+        shrunk,
+        witness,
+        reruns,
+        shrinking,
+        fixed,
+        one.took.as_millis()
+    )
+}
+
+fn sizes(witness: Witness) -> String {
+    format!("{}/{}/{}", witness.sessions, witness.statements, witness.preemptions)
+}
+
+/// What is not as it should be, in a line.
+fn departure(one: &Measured) -> String {
+    let mut said = Vec::new();
+    match (&one.unknown, &one.found) {
+        (Some(why), _) => said.push(format!("could not tell: {why}")),
+        (None, Some(found)) if !one.expected => {
+            said.push(format!("found where it is none: {}\n{}", found.claim, found.listing));
+        }
+        (None, None) if one.expected => said.push(format!("missed in {} schedules", one.cases)),
+        _ => {}
+    }
+    match (&one.fixed.verdict, &one.fixed.alarm) {
+        (Verdict::Unknown(why), _) => said.push(format!("could not tell of the fix: {why}")),
+        (Verdict::Violated, Some(alarm)) if one.fixed.sound => said.push(format!("the fix breaks: {alarm}")),
+        _ => {}
+    }
+    format!("{} {} ({}): {}\n", one.case.id, one.isolation, one.case.title, said.join("; "))
+}
+
+fn json_line(one: &Measured) -> Value {
+    let found = one.found.as_ref();
+    json!({
+        "case": one.case.id,
+        "level": one.isolation.name(),
+        "expected": one.expected,
+        "found": found.is_some(),
+        "unknown": one.unknown,
+        "claim": found.map(|found| &found.claim),
+        "schedules": found.map(|found| found.schedules),
+        "sessions": found.map(|found| found.shrunk.sessions),
+        "statements": found.map(|found| found.shrunk.statements),
+        "preemptions": found.map(|found| found.shrunk.preemptions),
+        "witness": {
+            "sessions": one.case.witness.sessions,
+            "statements": one.case.witness.statements,
+            "preemptions": one.case.witness.preemptions,
+        },
+        "reruns": found.map(|found| found.reruns),
+        "shrink_ms": found.map(|found| found.shrinking.as_millis() as u64),
+        "replays": found.map(|found| found.replays),
+        "identical": found.map(|found| found.identical),
+        "fixed": match &one.fixed.verdict {
+            Verdict::Holds => "holds",
+            Verdict::Violated => "violated",
+            Verdict::Unknown(_) => "unknown",
+        },
+        "fixed_expected": if one.fixed.sound { "holds" } else { "violated" },
+        "ms": one.took.as_millis() as u64,
+    })
+}
+
+fn json_totals(totals: &Totals, ms: u128) -> Value {
+    json!({
+        "format": crate::report::json::FORMAT,
+        "cells": totals.cells,
+        "as_expected": totals.as_expected,
+        "bugs": totals.bugs,
+        "found": totals.found,
+        "unexpected": totals.unexpected,
+        "fixes": totals.fixes,
+        "false_alarms": totals.false_alarms,
+        "schedules_median": totals.schedules_median,
+        "schedules_max": totals.schedules_max,
+        "within_ten": totals.within_ten,
+        "like_witness": totals.like_witness,
+        "statements_ratio": totals.statements_ratio,
+        "reruns_max": totals.reruns_max,
+        "shrink_ms_max": totals.shrinking_max.as_millis() as u64,
+        "replays": totals.replays,
+        "identical": totals.identical,
+        "ms": ms as u64,
+    })
+}
