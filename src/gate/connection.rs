@@ -74,6 +74,8 @@ pub struct Connection {
     awaited: VecDeque<Origin>,
     recorder: Recorder,
     current_sql: String,
+    /// Whether the transaction may have savepoints.
+    savepoints: bool,
 }
 
 impl Connection {
@@ -94,6 +96,7 @@ impl Connection {
             awaited: VecDeque::new(),
             recorder: Recorder::default(),
             current_sql: String::new(),
+            savepoints: false,
         }
     }
 
@@ -107,12 +110,18 @@ impl Connection {
         self.held.front().map(|group| match group {
             Group::Messages { effect, .. } => *effect,
             Group::End(_) if self.is_idle() => Effect::None,
+            Group::End(_) if self.has_let_go() => Effect::Trailing,
             Group::End(_) | Group::Close => Effect::Step,
         })
     }
 
     fn is_idle(&self) -> bool {
         self.transaction == Transaction::Idle && !self.under_way()
+    }
+
+    /// Whether the transaction has failed and holds nothing any more. A savepoint's failure leaves what stands before it.
+    fn has_let_go(&self) -> bool {
+        self.transaction == Transaction::Failed && !self.savepoints && !self.under_way()
     }
 
     /// Text of the statement that was sent last, for reports on what waits.
@@ -236,6 +245,7 @@ impl Connection {
         if !text.is_empty() {
             self.current_sql = text;
         }
+        self.savepoints |= self.recorder.names_savepoint(frames);
         for frame in frames {
             self.recorder.sent(frame)?;
             self.send(frame);
@@ -274,6 +284,7 @@ impl Connection {
             b'K' => self.backend_key(&frame)?,
             b'Z' => {
                 self.transaction = transaction_of(frame.body().u8()?);
+                self.savepoints &= self.transaction != Transaction::Idle;
                 self.started = true;
             }
             _ => {}

@@ -9,6 +9,9 @@ pub enum Effect {
     /// Nothing to others, but it may take the transaction's snapshot (Parse, Describe) or begins something (BEGIN,
     /// SET): runs as the first part of the step that follows.
     Fused,
+    /// Nothing to others, and it ends what the statement before it began: a ROLLBACK of a transaction whose locks went
+    /// with its error. Runs as the last part of the step that met the error.
+    Trailing,
     /// Anything else: a step.
     Step,
 }

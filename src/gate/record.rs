@@ -93,6 +93,12 @@ impl Recorder {
         group.iter().find_map(|frame| self.sql_of(frame).ok().flatten()).unwrap_or_default()
     }
 
+    /// Whether `group` may make a savepoint.
+    pub fn names_savepoint(&self, group: &[Frame]) -> bool {
+        let texts = group.iter().filter_map(|frame| self.sql_of(frame).ok().flatten());
+        texts.into_iter().any(|text| text.to_ascii_uppercase().contains("SAVEPOINT"))
+    }
+
     /// What `group` can do to others.
     pub fn effect(&self, group: &[Frame]) -> Effect {
         group.iter().map(|frame| self.effect_of(frame).unwrap_or(Effect::Step)).max().unwrap_or(Effect::None)

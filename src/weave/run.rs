@@ -294,7 +294,14 @@ impl<S: Subject> Crew for Operations<'_, S> {
             return None;
         }
         let slot = &mut self.slots[session.index()];
-        if view.held == Some(Effect::None) {
+        let goes_along = match view.held {
+            Some(Effect::None) => true,
+            Some(Effect::Trailing) => {
+                slot.open_step.is_some_and(|step| matches!(self.steps[step].action, Action::Run { .. }))
+            }
+            _ => false,
+        };
+        if goes_along {
             self.gate.release(session);
             return None;
         }
