@@ -9,7 +9,7 @@ use std::ops::AddAssign;
 use serde::{Deserialize, Serialize};
 
 use super::sql;
-use crate::history::{History, OpId};
+use crate::history::{Action, Fault, History, OpId, Step, Transaction};
 
 /// What a number of cases met. Sums of it are what all of them met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct Contention {
     pub locks_not_available: u64,
     /// UPDATEs and DELETEs that found no row.
     pub optimistic_conflicts: u64,
+    /// Steps that ended with their connection lost, and faults that took effect at once.
+    #[serde(default)]
+    pub faults: u64,
 }
 
 impl Contention {
@@ -56,13 +59,20 @@ impl Contention {
             unique_violations: count_errors("23505"),
             locks_not_available: count_errors("55P03"),
             optimistic_conflicts: statements.filter(|statement| sql::found_nothing(statement)).count() as u64,
+            faults: history.steps.iter().filter(|step| met_a_fault(step)).count() as u64,
         }
     }
 
     /// Whether no case met anything that takes two sessions. "Holds" then means "could not tell". Unique violations and
     /// optimistic conflicts do not count here: a session can have them all by itself.
     pub fn none(&self) -> bool {
-        self.met + self.blocked + self.serialization_failures + self.deadlocks + self.locks_not_available == 0
+        self.met
+            + self.blocked
+            + self.serialization_failures
+            + self.deadlocks
+            + self.locks_not_available
+            + self.faults
+            == 0
     }
 }
 
@@ -77,6 +87,7 @@ impl AddAssign for Contention {
         self.unique_violations += other.unique_violations;
         self.locks_not_available += other.locks_not_available;
         self.optimistic_conflicts += other.optimistic_conflicts;
+        self.faults += other.faults;
     }
 }
 
@@ -103,12 +114,22 @@ impl fmt::Display for Contention {
             (self.unique_violations, "× 23505"),
             (self.locks_not_available, "× 55P03"),
             (self.optimistic_conflicts, "× no row"),
+            (self.faults, " faults"),
         ] {
             if count > 0 {
                 write!(f, ", {count}{what}")?;
             }
         }
         Ok(())
+    }
+}
+
+/// A cut link shows in the step that loses it; what takes effect at once shows in the step that brings it.
+fn met_a_fault(step: &Step) -> bool {
+    match &step.action {
+        Action::Run { transaction, .. } => *transaction == Transaction::Lost,
+        Action::Fault { fault: Fault::Terminate | Fault::ClockJump { .. }, .. } => true,
+        Action::Fault { .. } | Action::Wake { .. } => false,
     }
 }
 
@@ -211,7 +232,7 @@ mod tests {
         assert!(quiet.none() && !loud.none());
         let sum: Contention = [quiet, loud, loud].into_iter().sum();
         expect!["met in 0 of 3 cases, 2× 40001, 2× 40P01, 1× no row"].assert_eq(&sum.to_string());
-        expect![[r#"{"cases":1,"interleaved":0,"met":0,"blocked":0,"serialization_failures":0,"deadlocks":0,"unique_violations":0,"locks_not_available":0,"optimistic_conflicts":1}"#]]
+        expect![[r#"{"cases":1,"interleaved":0,"met":0,"blocked":0,"serialization_failures":0,"deadlocks":0,"unique_violations":0,"locks_not_available":0,"optimistic_conflicts":1,"faults":0}"#]]
         .assert_eq(&serde_json::to_string(&quiet).unwrap());
     }
 }

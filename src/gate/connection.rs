@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::BytesMut;
 
 use super::effect::{self, Effect};
-use super::record::{Recorder, Report};
+use super::record::{Recorder, Report, TERMINATED};
 use super::wire::{self, Frame, WireError};
 use crate::history::{Statement, Transaction};
 use crate::schedule::SessionId;
@@ -39,6 +39,26 @@ pub enum LockWait {
     None,
     /// It waits, and its deadlock check for this wait is spent.
     Reported,
+}
+
+/// Where a link is cut that is to be lost around a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Before the server sees it.
+    Before,
+    /// In the place of the server's answer.
+    After,
+}
+
+/// What becomes of the link to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Nothing.
+    Whole,
+    /// It is cut when the answer to what is under way is complete; the client sees none of it.
+    Unanswered,
+    /// It is cut.
+    Severed,
 }
 
 /// Who asked for a ReadyForQuery that is still to come.
@@ -76,6 +96,7 @@ pub struct Connection {
     current_sql: String,
     /// Whether the transaction may have savepoints.
     savepoints: bool,
+    fate: Fate,
 }
 
 impl Connection {
@@ -97,12 +118,18 @@ impl Connection {
             recorder: Recorder::default(),
             current_sql: String::new(),
             savepoints: false,
+            fate: Fate::Whole,
         }
     }
 
     /// Whether the server owes an answer, or the connection is being opened or closed.
     pub fn under_way(&self) -> bool {
-        !self.started || self.closing || !self.awaited.is_empty() || self.recorder.expects_answers()
+        !self.started || self.closing || self.is_severed() || self.is_owed_an_answer()
+    }
+
+    /// Whether the server runs something.
+    pub fn is_owed_an_answer(&self) -> bool {
+        !self.awaited.is_empty() || self.recorder.expects_answers()
     }
 
     /// The effect of what is held first, if something is held.
@@ -122,6 +149,40 @@ impl Connection {
     /// Whether the transaction has failed and holds nothing any more. A savepoint's failure leaves what stands before it.
     fn has_let_go(&self) -> bool {
         self.transaction == Transaction::Failed && !self.savepoints && !self.under_way()
+    }
+
+    /// Whether what is held first commits something.
+    pub fn commits(&self) -> bool {
+        match self.held.front() {
+            Some(Group::Messages { frames, effect: Effect::Step }) => {
+                self.recorder.commits(frames, self.transaction)
+            }
+            _ => false,
+        }
+    }
+
+    /// Cuts the link as when the backend is ended by an administrator: what is under way fails, and so will what is sent
+    /// next.
+    pub fn terminate(&mut self) {
+        let (sqlstate, message) = TERMINATED;
+        self.to_client.extend_from_slice(&wire::fatal(sqlstate, message));
+        self.recorder.terminate();
+        self.sever();
+    }
+
+    /// Whether the link to the client is cut.
+    pub fn is_severed(&self) -> bool {
+        self.fate == Fate::Severed
+    }
+
+    fn sever(&mut self) {
+        self.fate = Fate::Severed;
+        self.held.clear();
+    }
+
+    /// Whether the client has lost it, rather than given it up.
+    pub fn was_lost(&self) -> bool {
+        self.is_severed() || self.transaction == Transaction::Lost && !self.closing
     }
 
     /// Text of the statement that was sent last, for reports on what waits.
@@ -240,6 +301,26 @@ impl Connection {
         Ok(())
     }
 
+    /// Releases what is held first, and loses the link around it.
+    ///
+    /// # Errors
+    /// [`WireError::Short`] when a held message ends before its fields do.
+    pub fn release_and_cut(&mut self, cut: Cut) -> Result<(), WireError> {
+        if cut == Cut::After {
+            self.fate = Fate::Unanswered;
+            return self.release();
+        }
+        if let Some(Group::Messages { frames, .. }) = self.held.pop_front() {
+            for frame in &frames {
+                self.recorder.sent(frame)?;
+            }
+        }
+        // It is recorded as asked and not answered.
+        self.recorder.abandon();
+        self.sever();
+        Ok(())
+    }
+
     fn send_all(&mut self, frames: &[Frame]) -> Result<(), WireError> {
         let text = self.recorder.text(frames);
         if !text.is_empty() {
@@ -277,7 +358,7 @@ impl Connection {
     /// # Errors
     /// [`WireError::Short`] when it ends before its fields do.
     pub fn server_sent(&mut self, frame: Frame) -> Result<(), WireError> {
-        if frame.tag == b'N' && self.is_lock_report(&frame)? {
+        if frame.tag == b'N' && self.is_lock_report(&frame)? || self.is_severed() {
             return Ok(());
         }
         match frame.tag {
@@ -297,7 +378,11 @@ impl Connection {
             return Ok(());
         }
         self.recorder.received(&frame)?;
-        self.to_client.extend_from_slice(&frame.raw);
+        match self.fate {
+            Fate::Unanswered if frame.tag == b'Z' => self.sever(),
+            Fate::Unanswered => {}
+            Fate::Whole | Fate::Severed => self.to_client.extend_from_slice(&frame.raw),
+        }
         Ok(())
     }
 

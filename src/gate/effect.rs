@@ -1,6 +1,8 @@
 //! What a group of messages can do to others, judged from its text: conservative, so that what is not known to be
 //! harmless is a choice point. Nothing here knows a schedule.
 
+use crate::history::Transaction;
+
 /// What a group can do to other sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
@@ -42,6 +44,16 @@ pub fn only_ends(sql: &str) -> bool {
     matches!(words.iter().map(String::as_str).collect::<Vec<_>>()[..], ["ROLLBACK" | "ABORT"])
 }
 
+/// Whether a text commits something: COMMIT, or a write where no transaction block is open.
+pub fn commits(sql: &str, transaction: Transaction) -> bool {
+    const ENDS: &[&str] = &["COMMIT", "END"];
+    const WRITES: &[&str] = &["INSERT", "UPDATE", "DELETE", "MERGE"];
+    let mut firsts = sql.split(';').filter_map(|part| words(part).next());
+    firsts.any(|first| {
+        ENDS.contains(&first.as_str()) || transaction == Transaction::Idle && WRITES.contains(&first.as_str())
+    })
+}
+
 /// SET CONSTRAINTS checks what was deferred, and SET TRANSACTION SNAPSHOT takes another's snapshot: both do more than set.
 fn is_more_than_a_setting(first: &str, second: Option<&str>, part: &str) -> bool {
     first == "SET" && (second == Some("CONSTRAINTS") || part.to_ascii_uppercase().contains("SNAPSHOT"))
@@ -81,6 +93,16 @@ mod tests {
     fn a_plain_rollback_only_ends() {
         assert!(only_ends("ROLLBACK") && only_ends(" rollback; "));
         assert!(!only_ends("ROLLBACK TO s") && !only_ends("COMMIT") && !only_ends("ROLLBACK; SELECT 1"));
+    }
+
+    #[test]
+    fn a_commit_is_told_by_its_text_and_a_write_by_where_it_stands() {
+        use Transaction::{Idle, Open};
+        assert!(
+            commits("COMMIT", Open) && commits("end;", Open) && commits("UPDATE t SET v = 1; COMMIT", Open)
+        );
+        assert!(commits("INSERT INTO t VALUES (1)", Idle) && !commits("INSERT INTO t VALUES (1)", Open));
+        assert!(!commits("SELECT 1", Idle) && !commits("BEGIN", Idle) && !commits("ROLLBACK", Open));
     }
 
     #[test]

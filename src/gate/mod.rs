@@ -15,7 +15,7 @@ pub(crate) mod stream;
 pub(crate) mod wire;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -25,7 +25,7 @@ use tokio::net::UnixListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-pub use connection::{LockWait, Mode};
+pub use connection::{Cut, LockWait, Mode};
 pub use effect::Effect;
 pub use record::without_ids;
 
@@ -54,6 +54,26 @@ struct Shared {
     left: RefCell<Vec<(SessionId, Statement)>>,
     /// Why connections had to be cut.
     broken: RefCell<Vec<(SessionId, String)>>,
+    /// Links that are lost at a commit to come.
+    armed: RefCell<Vec<Armed>>,
+    /// Sessions that have lost a connection.
+    lost: RefCell<BTreeSet<SessionId>>,
+}
+
+/// A link that is lost at the next commit.
+#[derive(Clone, Copy, Debug)]
+struct Armed {
+    /// Who brought that about. It never befalls the session itself.
+    by: SessionId,
+    /// Whose commit; anybody's when none is named.
+    whom: Option<SessionId>,
+    cut: Cut,
+}
+
+impl Armed {
+    fn is_for(&self, session: SessionId) -> bool {
+        session != self.by && self.whom.is_none_or(|whom| whom == session)
+    }
 }
 
 /// A connection and the way to wake its relay.
@@ -100,6 +120,8 @@ impl Gate {
             changed: Arc::new(Notify::new()),
             left: RefCell::default(),
             broken: RefCell::default(),
+            armed: RefCell::default(),
+            lost: RefCell::default(),
         });
         let mut accepting = Vec::new();
         for session in SessionId::first(sessions) {
@@ -156,11 +178,51 @@ impl Gate {
             .values_mut()
             .find(|link| link.connection.session == session && link.connection.held().is_some());
         if let Some(link) = held {
-            if let Err(error) = link.connection.release() {
+            let armed = match link.connection.commits() {
+                true => self.take_armed(session),
+                false => None,
+            };
+            let released = match armed {
+                Some(cut) => link.connection.release_and_cut(cut),
+                None => link.connection.release(),
+            };
+            if let Err(error) = released {
                 self.shared.broken.borrow_mut().push((session, error.to_string()));
             }
             link.wake.notify_one();
         }
+    }
+
+    /// Lets the next commit of `whom`, of any session but `by` when none is named, lose its link.
+    pub fn cut_at_commit(&self, by: SessionId, whom: Option<SessionId>, cut: Cut) {
+        self.shared.armed.borrow_mut().push(Armed { by, whom, cut });
+    }
+
+    fn take_armed(&self, session: SessionId) -> Option<Cut> {
+        let mut armed = self.shared.armed.borrow_mut();
+        let at = armed.iter().position(|one| one.is_for(session))?;
+        Some(armed.remove(at).cut)
+    }
+
+    /// Forgets the links that were to be lost, and those that were.
+    pub fn disarm(&self) {
+        self.shared.armed.borrow_mut().clear();
+        self.shared.lost.borrow_mut().clear();
+    }
+
+    /// Ends the connections of `session` as an administrator does it.
+    pub fn terminate(&self, session: SessionId) {
+        for link in self.shared.connections.borrow_mut().values_mut() {
+            if link.connection.session == session {
+                link.connection.terminate();
+                link.wake.notify_one();
+            }
+        }
+    }
+
+    /// Whether `session` has lost a connection since this was last asked.
+    pub fn take_lost(&self, session: SessionId) -> bool {
+        self.shared.lost.borrow_mut().remove(&session)
     }
 
     /// What was asked and answered on the connections of `session` since this was last asked.

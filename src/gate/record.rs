@@ -8,7 +8,10 @@ use std::collections::{HashMap, VecDeque};
 use super::datum::{self, Format};
 use super::effect::{self, Effect};
 use super::wire::{Fields, Frame, WireError};
-use crate::history::{Datum, ServerError, Statement};
+use crate::history::{Datum, ServerError, Statement, Transaction};
+
+/// What a backend says that is ended by an administrator.
+pub const TERMINATED: (&str, &str) = ("57P01", "terminating connection due to administrator command");
 
 /// A prepared statement, as far as it is known.
 #[derive(Clone, Debug, Default)]
@@ -88,15 +91,36 @@ impl Recorder {
         }
     }
 
+    /// The backend was ended from outside: so ended what was under way.
+    pub fn terminate(&mut self) {
+        if self.expects_answers() {
+            self.error(ServerError {
+                sqlstate: TERMINATED.0.to_owned(),
+                severity: "FATAL".to_owned(),
+                message: TERMINATED.1.to_owned(),
+                constraint: None,
+            });
+            self.expected.clear();
+        }
+    }
+
     /// Text of the first statement that is asked by `group`, for reports on what waits.
     pub fn text(&self, group: &[Frame]) -> String {
-        group.iter().find_map(|frame| self.sql_of(frame).ok().flatten()).unwrap_or_default()
+        self.texts(group).next().unwrap_or_default()
     }
 
     /// Whether `group` may make a savepoint.
     pub fn names_savepoint(&self, group: &[Frame]) -> bool {
-        let texts = group.iter().filter_map(|frame| self.sql_of(frame).ok().flatten());
-        texts.into_iter().any(|text| text.to_ascii_uppercase().contains("SAVEPOINT"))
+        self.texts(group).any(|text| text.to_ascii_uppercase().contains("SAVEPOINT"))
+    }
+
+    /// Whether `group` commits something, where the transaction stands so.
+    pub fn commits(&self, group: &[Frame], transaction: Transaction) -> bool {
+        self.texts(group).any(|text| effect::commits(&text, transaction))
+    }
+
+    fn texts(&self, group: &[Frame]) -> impl Iterator<Item = String> {
+        group.iter().filter_map(|frame| self.sql_of(frame).ok().flatten())
     }
 
     /// What `group` can do to others.

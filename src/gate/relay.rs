@@ -9,7 +9,7 @@ use tokio::io::Interest;
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
-use super::connection::Connection;
+use super::connection::{Connection, Mode};
 use super::stream::Stream;
 use super::wire::{self, WireError};
 use super::{Link, Shared};
@@ -63,7 +63,9 @@ async fn serve(shared: &Rc<Shared>, session: SessionId, client: Stream) -> Resul
     shared.connections.borrow_mut().insert(id, Link { connection, wake: wake.clone() });
     let result = match Stream::connect(&shared.endpoint).await {
         Ok(server) => {
-            Relay { shared, id, client, server, from_client, from_server: BytesMut::new() }.run(&wake).await
+            Relay { shared, id, client: Some(client), server, from_client, from_server: BytesMut::new() }
+                .run(&wake)
+                .await
         }
         Err(error) => {
             let mut answer =
@@ -73,6 +75,9 @@ async fn serve(shared: &Rc<Shared>, session: SessionId, client: Stream) -> Resul
         }
     };
     if let Some(mut link) = shared.connections.borrow_mut().remove(&id) {
+        if link.connection.was_lost() {
+            shared.lost.borrow_mut().insert(session);
+        }
         let statements = link.connection.take_statements();
         shared.left.borrow_mut().extend(statements.into_iter().map(|statement| (session, statement)));
     }
@@ -128,48 +133,47 @@ async fn cancel(endpoint: &Endpoint, packet: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Waits for `client`, for ever when it is gone.
+async fn ready(client: Option<&Stream>, interest: Interest) -> io::Result<()> {
+    match client {
+        Some(client) => client.ready(interest).await,
+        None => std::future::pending().await,
+    }
+}
+
 struct Relay<'a> {
     shared: &'a Rc<Shared>,
     id: u64,
-    client: Stream,
+    /// None when it is gone.
+    client: Option<Stream>,
     server: Stream,
     from_client: BytesMut,
     from_server: BytesMut,
 }
 
-/// Which sides are still there.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Client {
-    There,
-    Gone,
-}
-
 impl Relay<'_> {
     async fn run(mut self, wake: &Notify) -> Result<(), RelayError> {
-        let mut client = Client::There;
         loop {
             self.flush();
-            let (to_server, to_client) = self.with(|c| (!c.to_server.is_empty(), c.to_client.len()));
-            let mut server_interest = Interest::READABLE;
-            if to_server {
-                server_interest |= Interest::WRITABLE;
+            if self.client.is_some() && self.with(|connection| connection.is_severed()) {
+                self.sever().await;
             }
-            let client_interest = match (client, to_client > 0) {
-                (Client::There, false) => Some(Interest::READABLE),
-                (Client::There, true) => Some(Interest::READABLE | Interest::WRITABLE),
-                (Client::Gone, _) => None,
+            let (to_server, to_client) = self.with(|c| (!c.to_server.is_empty(), c.to_client.len()));
+            let interest = |write: bool| match write {
+                true => Interest::READABLE | Interest::WRITABLE,
+                false => Interest::READABLE,
             };
             tokio::select! {
                 biased;
-                ready = self.server.ready(server_interest), if to_client < TO_CLIENT_BYTES_MAX => {
+                ready = self.server.ready(interest(to_server)), if to_client < TO_CLIENT_BYTES_MAX => {
                     ready?;
                     if !self.pump_server()? {
                         return Ok(());
                     }
                 }
-                ready = self.client.ready(client_interest.unwrap_or(Interest::READABLE)), if client_interest.is_some() => {
+                ready = ready(self.client.as_ref(), interest(to_client > 0)), if self.client.is_some() => {
                     if ready.is_err() || !self.pump_client().await {
-                        client = Client::Gone;
+                        self.client = None;
                     }
                 }
                 () = wake.notified() => {}
@@ -188,7 +192,10 @@ impl Relay<'_> {
     fn flush(&self) {
         self.with(|connection| {
             let _ = self.server.write(&mut connection.to_server);
-            let _ = self.client.write(&mut connection.to_client);
+            match &self.client {
+                Some(client) => drop(client.write(&mut connection.to_client)),
+                None => connection.to_client.clear(),
+            }
         });
     }
 
@@ -208,7 +215,8 @@ impl Relay<'_> {
 
     /// Takes what the client sent. Returns whether the client is still there.
     async fn pump_client(&mut self) -> bool {
-        let end = matches!(self.client.read(&mut self.from_client), Ok(None) | Err(_));
+        let Some(client) = &self.client else { return false };
+        let end = matches!(client.read(&mut self.from_client), Ok(None) | Err(_));
         let taken = self.take_client_frames();
         let broken = match taken {
             Err(error) => Some(format!("the client does not speak PostgreSQL's protocol: {error}")),
@@ -240,16 +248,29 @@ impl Relay<'_> {
     /// The client is gone. What it left running is cancelled; an open transaction ends when its turn comes.
     async fn part(&mut self, broken: Option<String>) {
         let mode = self.shared.mode.get();
-        let session = self.with(|connection| connection.session);
-        let key = self.with(|connection| {
+        let session = self.with(|connection| {
             if let Some(why) = &broken {
                 connection.to_client.extend_from_slice(&wire::fatal("08P01", why));
             }
             connection.close(mode);
-            let unanswered = connection.under_way() && connection.transaction != Transaction::Lost;
-            unanswered.then(|| connection.cancel_key().cloned()).flatten()
+            connection.session
         });
         self.shared.broken.borrow_mut().extend(broken.map(|why| (session, why)));
+        self.cancel_what_runs().await;
+    }
+
+    /// The link to the client is cut, and the server learns of it at once.
+    async fn sever(&mut self) {
+        self.client = None;
+        self.with(|connection| connection.close(Mode::Open));
+        self.cancel_what_runs().await;
+    }
+
+    async fn cancel_what_runs(&mut self) {
+        let key = self.with(|connection| {
+            let unanswered = connection.is_owed_an_answer() && connection.transaction != Transaction::Lost;
+            unanswered.then(|| connection.cancel_key().cloned()).flatten()
+        });
         if let Some((pid, secret)) = key {
             let mut packet = BytesMut::new();
             packet.put_u32(12 + secret.len() as u32);

@@ -21,6 +21,7 @@ fn step_text(step: &Step) -> String {
             texts.join("; ")
         }
         Action::Wake { .. } => "wakes from its back-off".into(),
+        Action::Fault { fault, whom } => fault.in_words(*whom),
     };
     format!("{}: {what}", step.session)
 }

@@ -59,6 +59,11 @@ impl SessionClock {
         Some(how_long)
     }
 
+    /// Goes forward at once; who sleeps goes on sleeping.
+    pub(crate) fn jump(&self, by: Duration) {
+        self.lock().now += by;
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -119,6 +124,16 @@ mod tests {
         assert!(sleep.as_mut().now_or_never().is_none());
         drop(sleep);
         assert_eq!((clock.is_slept_on(), clock.wake()), (false, None));
+    }
+
+    #[test]
+    fn a_jump_wakes_nobody() {
+        let clock = SessionClock::new(Arc::default());
+        let mut sleep = Box::pin(clock.sleep(Duration::from_millis(5)));
+        assert!(sleep.as_mut().now_or_never().is_none());
+        clock.jump(Duration::from_secs(60));
+        assert!(sleep.as_mut().now_or_never().is_none());
+        assert_eq!((clock.now(), clock.is_slept_on()), (Duration::from_secs(60), true));
     }
 
     #[test]

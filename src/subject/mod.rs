@@ -4,11 +4,13 @@
 //! behind them. Nothing here runs a case.
 
 mod clock;
+mod faults;
 
 use std::future::Future;
 
 pub(crate) use clock::Flow;
 pub use clock::SessionClock;
+pub use faults::{Faults, Whom};
 
 use proptest::strategy::BoxedStrategy;
 use serde::Serialize;
@@ -95,14 +97,19 @@ pub trait Subject: Send + Sync + 'static {
     }
 
     /// Whether a failure is one that the subject's callers are told to expect. By default serialization failures
-    /// (40001) where the level can raise them, and answers of its own.
+    /// (40001) where the level can raise them, answers of its own, and that the connection was lost, which no code can
+    /// prevent.
     fn declares(&self, isolation: Isolation, failure: &Failure) -> bool {
         match failure {
-            Failure::Refused(_) => true,
+            Failure::Refused(_) | Failure::Lost(_) | Failure::OutcomeUnknown(_) => true,
+            _ if failure.sqlstate() == Some(ADMIN_SHUTDOWN) => true,
             _ => isolation >= Isolation::RepeatableRead && failure.sqlstate() == Some("40001"),
         }
     }
 }
+
+/// SQLSTATE with which a backend says that it was told to end.
+const ADMIN_SHUTDOWN: &str = "57P01";
 
 /// How many operations a small scope has at most, where the subject names none.
 const SMALL_SCOPE_MAX: usize = 6;
@@ -132,6 +139,7 @@ pub struct Session {
     pub(crate) url: String,
     pub(crate) pool: PgPool,
     pub(crate) clock: SessionClock,
+    pub(crate) faults: Faults,
 }
 
 impl std::fmt::Debug for Session {
@@ -157,6 +165,11 @@ impl Session {
         &self.pool
     }
 
+    /// Faults that the session can bring upon others: cut links, terminated backends, clocks that jump.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     /// The clock on which the session's code sleeps and reads the time. It stands still while the code runs, and a
     /// sleep ends when the schedule wakes the session, so no case waits for real time.
     pub fn clock(&self) -> &SessionClock {
@@ -173,11 +186,20 @@ impl From<sqlx::Error> for Failure {
                 message: crate::gate::without_ids(error.message()),
                 constraint: error.constraint().map(str::to_owned),
             },
-            sqlx::Error::Io(error) => Self::Lost(error.to_string()),
-            sqlx::Error::PoolClosed | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => {
-                Self::Lost(error.to_string())
-            }
+            sqlx::Error::Io(error) => Self::Lost(of_the_link(&error)),
+            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Lost(error.to_string()),
             other => Self::Other(other.to_string()),
         }
+    }
+}
+
+/// What happened to the link. Whether its end shows while reading or while writing is a matter of chance.
+fn of_the_link(error: &std::io::Error) -> String {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    match error.kind() {
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof => {
+            "the connection was closed".to_owned()
+        }
+        _ => error.to_string(),
     }
 }

@@ -24,7 +24,7 @@ use crate::history::{Ended, Failure, History, OpId, Outcome, State};
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
 use crate::server::Endpoint;
-use crate::subject::{Flow, Session, Subject};
+use crate::subject::{Faults, Flow, Session, SessionClock, Subject};
 
 /// What a lane stands on.
 #[derive(Clone)]
@@ -122,6 +122,7 @@ impl<S: Subject> Lane<S> {
         self.prepare(case.isolation).await?;
         for session in &self.sessions {
             session.clock.reset(Flow::Scheduled);
+            session.faults.reset(Flow::Scheduled);
         }
         self.gate.set_mode(Mode::Held);
         let story = story::case(case);
@@ -168,6 +169,7 @@ impl<S: Subject> Lane<S> {
         self.prepare(isolation).await?;
         for session in &self.sessions {
             session.clock.reset(Flow::Flowing);
+            session.faults.reset(Flow::Flowing);
         }
         let mut outcomes = Vec::new();
         for (id, op) in ops {
@@ -216,6 +218,7 @@ impl<S: Subject> Lane<S> {
     /// Brings back the first state, at this level.
     async fn prepare(&mut self, isolation: Isolation) -> Result<(), LaneError> {
         self.observer.reset().await?;
+        self.gate.disarm();
         if isolation != self.isolation {
             self.isolation = isolation;
             self.gate.set_settings(settings(&self.options, isolation));
@@ -300,7 +303,8 @@ impl<S: Subject> Lane<S> {
                 .max_lifetime(None)
                 .acquire_timeout(options.limits.step * 2)
                 .connect_lazy_with(connect);
-            Session { id, url, pool, clock: crate::subject::SessionClock::new(self.gate.notifier()) }
+            let clock = SessionClock::new(self.gate.notifier());
+            Session { id, url, pool, clock, faults: Faults::new(self.gate.notifier()) }
         };
         self.sessions = SessionId::first(self.options.sessions).map(make).collect();
     }

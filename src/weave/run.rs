@@ -17,8 +17,10 @@ use super::lane::LaneError;
 use super::settle::{Crew, Rest, Settler, Stop};
 use super::{Limits, story};
 use crate::explore::{Choice, Strategy};
-use crate::gate::{Effect, Gate};
-use crate::history::{Action, Ended, Failure, OpId, Outcome, Statement, Step, Transaction, Wait, WaitFor};
+use crate::gate::{Cut, Effect, Gate};
+use crate::history::{
+    Action, Ended, Failure, Fault, OpId, Outcome, Statement, Step, Transaction, Wait, WaitFor,
+};
 use crate::schedule::SessionId;
 use crate::subject::{Session, Subject};
 
@@ -61,6 +63,8 @@ pub(super) struct Operations<'a, S: Subject> {
     sessions: &'a [Session],
     slots: Vec<Slot<S::Op>>,
     steps: Vec<Step>,
+    /// The session whose backends were ended by the step that was released last.
+    ended: Option<SessionId>,
     /// The span of the case.
     story: Span,
 }
@@ -114,6 +118,9 @@ impl<S: Subject> Weaver<'_, S> {
             last = Some(chosen);
             self.trace.push(Choice { runnable, chosen });
             self.crew.release(chosen);
+            if let Some(ended) = self.crew.take_ended() {
+                self.settler.free(ended);
+            }
             self.settler.settle(&mut self.crew).await?;
             self.crew.close_steps(self.settler.blocked());
         }
@@ -167,7 +174,15 @@ impl<'a, S: Subject> Operations<'a, S> {
             effect_had: false,
             attempt: 1,
         };
-        Self { subject, gate, sessions, slots: programs.iter().map(slot).collect(), steps: Vec::new(), story }
+        Self {
+            subject,
+            gate,
+            sessions,
+            slots: programs.iter().map(slot).collect(),
+            steps: Vec::new(),
+            ended: None,
+            story,
+        }
     }
 
     fn runnable(&mut self) -> Vec<SessionId> {
@@ -210,25 +225,59 @@ impl<'a, S: Subject> Operations<'a, S> {
         slot.outcomes.push(outcome);
     }
 
-    /// Begins a step of `session`: lets what is held go, or ends its sleep.
+    /// Begins a step of `session`: lets what is held go, brings about the fault that it asks for, or ends its sleep.
     fn release(&mut self, session: SessionId) {
-        let slot = &mut self.slots[session.index()];
-        let op = OpId { session, index: slot.outcomes.len() };
-        slot.open_step = Some(self.steps.len());
-        let action = match self.gate.view(session).held {
+        // A connection that was lost before now was lost in another session's step.
+        self.gate.take_lost(session);
+        let (effect_had, action) = match self.gate.view(session).held {
             Some(effect) => {
-                slot.effect_had = effect == Effect::Step;
                 self.gate.release(session);
-                Action::Run { statements: Vec::new(), transaction: Default::default() }
+                let action = Action::Run { statements: Vec::new(), transaction: Default::default() };
+                (effect == Effect::Step, action)
             }
-            None => {
-                slot.effect_had = true;
-                slot.attempt += 1;
-                let slept = self.sessions[session.index()].clock.wake().unwrap_or_default();
-                Action::Wake { slept_us: slept.as_micros() as u64 }
-            }
+            None => (true, self.befall(session).unwrap_or_else(|| self.wake(session))),
         };
+        let slot = &mut self.slots[session.index()];
+        slot.effect_had = effect_had;
+        slot.open_step = Some(self.steps.len());
+        let op = OpId { session, index: slot.outcomes.len() };
         self.steps.push(Step { session, op, action, wait: None });
+    }
+
+    /// The session whose backends were ended by the step that was released last: they must not be held still.
+    fn take_ended(&mut self) -> Option<SessionId> {
+        self.ended.take()
+    }
+
+    fn wake(&mut self, session: SessionId) -> Action {
+        self.slots[session.index()].attempt += 1;
+        let slept = self.sessions[session.index()].clock.wake().unwrap_or_default();
+        Action::Wake { slept_us: slept.as_micros() as u64 }
+    }
+
+    /// Brings about the fault that `by` has asked for, if it has.
+    fn befall(&mut self, by: SessionId) -> Option<Action> {
+        // Whoever asked goes on when this is dropped.
+        let asked = self.sessions[by.index()].faults.take()?;
+        let mut whom = asked.whom.named();
+        match asked.fault {
+            Fault::CutBeforeCommit => self.gate.cut_at_commit(by, whom, Cut::Before),
+            Fault::CutAfterCommit => self.gate.cut_at_commit(by, whom, Cut::After),
+            Fault::Terminate => {
+                let went_last =
+                    || self.steps.iter().rev().map(|step| step.session).find(|other| *other != by);
+                whom = whom.or_else(went_last).filter(|whom| *whom != by);
+                if let Some(whom) = whom {
+                    self.gate.terminate(whom);
+                    self.ended = Some(whom);
+                }
+            }
+            Fault::ClockJump { by_us } => {
+                let others = self.sessions.iter().filter(|other| asked.whom.is(other.id, by));
+                others.for_each(|other| other.clock.jump(Duration::from_micros(by_us)));
+            }
+        }
+        Some(Action::Fault { fault: asked.fault, whom })
     }
 
     /// Takes what `session` was answered into its open step.
@@ -258,7 +307,10 @@ impl<'a, S: Subject> Operations<'a, S> {
                 wait.until = Some(current);
             }
             if let Action::Run { transaction, .. } = &mut step.action {
-                *transaction = self.gate.transaction(session);
+                *transaction = match self.gate.take_lost(session) {
+                    true => Transaction::Lost,
+                    false => self.gate.transaction(session),
+                };
             }
             story::step(number, step, slot.attempt);
         }
@@ -313,7 +365,8 @@ impl<S: Subject> Crew for Operations<'_, S> {
             self.gate.release(session);
             return None;
         }
-        if self.sessions[session.index()].clock.is_slept_on() {
+        let given = &self.sessions[session.index()];
+        if given.clock.is_slept_on() || given.faults.is_asked() {
             return Some(Rest::Runnable);
         }
         if slot.task.is_none() {

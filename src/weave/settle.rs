@@ -160,6 +160,12 @@ impl<'a> Settler<'a> {
         self.observer
     }
 
+    /// Lets the backends of `session` go, which is no longer blocked.
+    pub(crate) fn free(&mut self, session: SessionId) {
+        self.blocked.remove(&session);
+        self.still.go(session);
+    }
+
     /// Lets every backend go that is held still.
     pub(crate) fn go_all(&mut self) {
         self.still.go_all();

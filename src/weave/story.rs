@@ -67,6 +67,10 @@ pub(super) fn step(number: usize, step: &Step, attempt: u32) {
             let verb = statements.last().map(Statement::verb).unwrap_or_default();
             tracing::debug!(%session, %operation, attempt, step = number, verb, sqlstate, "step");
         }
+        Action::Fault { fault, whom } => {
+            let fault = fault.in_words(*whom);
+            tracing::debug!(%session, %operation, attempt, step = number, fault, "step: a fault");
+        }
         Action::Wake { slept_us } => {
             tracing::debug!(%session, %operation, attempt, step = number, slept_us, "step: woken from a back-off");
         }

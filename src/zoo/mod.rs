@@ -10,6 +10,7 @@ mod deadlock;
 mod derived;
 mod lost_update;
 mod measure;
+mod outcome;
 mod promotion;
 mod queue;
 mod snapshot;
@@ -23,7 +24,7 @@ use crate::check::{Claim, Run};
 use crate::explore::program::Program;
 use crate::history::{Failure, Outcome};
 use crate::isolation::Isolation::{self, ReadCommitted, RepeatableRead, Serializable};
-use crate::subject::{Session, Subject};
+use crate::subject::{Session, Subject, Whom};
 
 pub use measure::{Fix, Found, Measured, Options, Totals, measure};
 
@@ -112,6 +113,7 @@ pub fn cases() -> Vec<&'static ZooCase> {
         &deadlock::CASES,
         &snapshot::CASES,
         &derived::CASES,
+        &outcome::CASES,
     ];
     let mut cases: Vec<_> = families.into_iter().flatten().collect();
     cases.sort_by_key(|case| case.id);

@@ -54,6 +54,10 @@ impl Builder<'_> {
             Action::Wake { slept_us } => {
                 lines.push(Line { marked, ..Line::new(Style::Yellow, woken(*slept_us)) });
             }
+            Action::Fault { fault, whom } => {
+                let words = format!("✂ {}", fault.in_words(*whom));
+                lines.push(Line { marked, ..Line::new(Style::Yellow, words) });
+            }
             Action::Run { statements, .. } => {
                 for (index, statement) in statements.iter().enumerate() {
                     let last = index + 1 == statements.len();
