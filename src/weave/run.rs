@@ -388,7 +388,8 @@ impl<S: Subject> Crew for Operations<'_, S> {
     /// but advisory ones of the session.
     fn may_have_released(&self) -> bool {
         let Some(step) = self.steps.last() else { return false };
-        let Action::Run { statements, .. } = &step.action else { return false };
+        // A fault ends transactions of others, and code that wakes may drop a connection.
+        let Action::Run { statements, .. } = &step.action else { return true };
         let kept = |statement: &Statement| statement.error.is_none() && keeps_locks(&statement.sql);
         self.gate.transaction(step.session) != Transaction::Open || !statements.iter().all(kept)
     }
