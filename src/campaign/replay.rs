@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::judge::{Judge, Opinion};
 use super::stand::{StandingLane, lost_or, shared_server};
 use super::{CampaignError, Watch, verdict, worker};
+use crate::check::Judgement;
 use crate::explore::follow::Follow;
 use crate::history::History;
 use crate::isolation::Isolation;
@@ -49,6 +50,11 @@ impl<Op: serde::Serialize + Clone> Replayed<Op> {
     /// The run as a listing.
     pub fn listing_on(&self, saved: Option<Saved<'_>>, page: Page) -> String {
         verdict::listing(&self.file, self.history.clone(), &self.opinion.judgements, saved, page)
+    }
+
+    /// The claims by name, and what each says.
+    pub fn judgements(&self) -> impl Iterator<Item = (&str, &Judgement)> {
+        self.opinion.judgements.iter().map(|(name, judgement)| (name.as_str(), judgement))
     }
 
     /// Whether the claim of the case file is violated still, or any claim if it names none.

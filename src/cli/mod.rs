@@ -5,6 +5,7 @@ mod cells;
 mod db;
 mod demo;
 mod exit;
+mod explain;
 mod fuzz;
 mod outside;
 mod replay;
@@ -42,6 +43,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Run a case file again, and say whether every history was the same.
     Replay(replay::ReplayArgs),
+    /// Run a case file once, and draw what happened.
+    Explain(explain::ExplainArgs),
     /// Make a case file smaller, as long as it violates the same claim.
     Shrink(shrink::ShrinkArgs),
     /// Look for new cases for so many minutes.
@@ -87,6 +90,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Verify(args) => verify::run(args, &outside),
         Command::Replay(args) => replay::run(args, &outside),
+        Command::Explain(args) => explain::run(args, &outside),
         Command::Shrink(args) => shrink::run(args, &outside),
         Command::Fuzz(args) => fuzz::run(args, &outside),
         Command::Spec(args) => spec::run(args, &outside),

@@ -9,6 +9,7 @@ pub mod github;
 pub mod json;
 pub mod listing;
 mod paint;
+pub mod picture;
 pub mod progress;
 pub mod table;
 mod text;

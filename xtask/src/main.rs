@@ -29,6 +29,7 @@ const OWN: [(&str, &str); 2] = [
 const HANDED_OVER: [(&str, &str); 8] = [
     ("verify", "Checks the registry's variants at every isolation level, or one cell of that table."),
     ("replay", "Runs a case file again, and says whether every run gave the same history."),
+    ("explain", "Runs a case file once and draws what happened: a page to walk through, SVG, Markdown."),
     ("shrink", "Makes a case file smaller while it still violates the same claim."),
     ("fuzz", "Looks for new cases for so many minutes."),
     ("spec", "Runs PostgreSQL's isolation specs: as written, in every order, at every level."),

@@ -18,14 +18,14 @@ const ROWS_MAX: usize = 3;
 
 /// Lines that belong together in one session's column.
 #[derive(Debug)]
-pub(super) struct Block {
-    pub(super) session: SessionId,
+pub(in crate::report) struct Block {
+    pub(in crate::report) session: SessionId,
     /// The step's number, counted from 0; none for what only completes in another's step.
-    pub(super) step: Option<usize>,
-    pub(super) lines: Vec<Line>,
+    pub(in crate::report) step: Option<usize>,
+    pub(in crate::report) lines: Vec<Line>,
 }
 
-pub(super) fn blocks(finding: &Finding<'_>) -> Vec<Block> {
+pub(in crate::report) fn blocks(finding: &Finding<'_>) -> Vec<Block> {
     let mut builder = Builder {
         finding,
         blocks: Vec::new(),

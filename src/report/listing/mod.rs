@@ -4,7 +4,7 @@
 //! that are violated, why, how large the case is, and how to run it again. It judges nothing.
 
 mod below;
-mod blocks;
+pub(super) mod blocks;
 mod grid;
 
 use std::path::Path;
@@ -17,6 +17,8 @@ use super::{Page, Paint};
 use crate::check::Judgement;
 use crate::history::History;
 use crate::replay::CaseFile;
+
+pub(super) use below::shell;
 
 /// Everything that a listing shows.
 #[derive(Clone, Debug)]
@@ -56,7 +58,7 @@ impl<'a> Finding<'a> {
     }
 
     /// Whether a violated claim's evidence names the step.
-    fn concerns(&self, step: usize) -> bool {
+    pub(super) fn concerns(&self, step: usize) -> bool {
         self.judgements.iter().any(|(_, judgement)| {
             matches!(judgement, Judgement::Violated(evidence) if evidence.steps.contains(&step))
         })
@@ -65,10 +67,10 @@ impl<'a> Finding<'a> {
 
 /// A piece of text in one style, not yet wrapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Line {
-    text: String,
-    style: Style,
-    marked: bool,
+pub(super) struct Line {
+    pub(super) text: String,
+    pub(super) style: Style,
+    pub(super) marked: bool,
 }
 
 impl Line {

@@ -1,0 +1,393 @@
+//! The lanes: one row a session, one column a step, time from left to right.
+//!
+//! A box is a step. Behind the boxes a band shows how long a transaction is open; hatching shows a wait, from the box
+//! that waits to where it resumes. Steps that the evidence names carry the one strong colour. A history of many steps
+//! is drawn densely: small boxes without words, with the words as tooltips.
+
+mod arcs;
+
+use std::fmt::Write;
+
+use super::super::text::{clip, counted};
+use super::Picture;
+use super::markup::{class, escape};
+use super::timeline::{Change, completed_by, timelines};
+use super::words::{self, Kind};
+use crate::history::{Step, Transaction};
+use crate::schedule::SessionId;
+
+/// From so many steps on, boxes have no room for words.
+const DENSE_STEPS_MIN: usize = 80;
+/// Characters that a box has room for.
+const BOX_COLUMNS: usize = 16;
+/// The lanes are at least this wide, in pixels, so that the legend fits.
+const WIDTH_MIN: f64 = 640.0;
+
+/// Sizes in pixels.
+struct Scale {
+    /// Left of the first column.
+    left: f64,
+    /// Above the first lane.
+    head: f64,
+    /// From one column to the next.
+    column: f64,
+    /// From one lane to the next.
+    lane: f64,
+    /// From the top of a lane to its boxes.
+    drop: f64,
+    /// Width and height of a box.
+    size: (f64, f64),
+    /// Whether there are words in the boxes.
+    words: Words,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Words {
+    InBoxes,
+    AsTooltips,
+}
+
+impl Scale {
+    fn of(steps: usize) -> Self {
+        if steps < DENSE_STEPS_MIN {
+            let size = (126.0, 66.0);
+            Self {
+                left: 64.0,
+                head: 52.0,
+                column: 140.0,
+                lane: 132.0,
+                drop: 40.0,
+                size,
+                words: Words::InBoxes,
+            }
+        } else {
+            let size = (10.0, 26.0);
+            Self {
+                left: 64.0,
+                head: 52.0,
+                column: 12.0,
+                lane: 64.0,
+                drop: 14.0,
+                size,
+                words: Words::AsTooltips,
+            }
+        }
+    }
+
+    /// Left edge of a step's box.
+    fn x(&self, step: usize) -> f64 {
+        self.left + step as f64 * self.column
+    }
+
+    /// Top edge of a session's boxes.
+    fn y(&self, session: SessionId) -> f64 {
+        self.head + session.index() as f64 * self.lane + self.drop
+    }
+}
+
+/// Draws into a string.
+struct Drawing<'a> {
+    picture: &'a Picture<'a>,
+    scale: Scale,
+    lines: Vec<Vec<Change>>,
+    out: String,
+}
+
+/// The lanes as an `<svg>` element; `style` stands at its start.
+pub(super) fn draw(picture: &Picture<'_>, style: &str) -> String {
+    let history = picture.finding.history;
+    let mut drawing = Drawing {
+        picture,
+        scale: Scale::of(history.steps.len()),
+        lines: timelines(picture),
+        out: String::new(),
+    };
+    drawing.open(style);
+    drawing.names();
+    drawing.axis();
+    for session in SessionId::first(drawing.lines.len()) {
+        drawing.bands(session);
+        drawing.operations(session);
+    }
+    for (number, step) in history.steps.iter().enumerate() {
+        drawing.wait(number, step);
+        drawing.step(number, step);
+    }
+    for (number, waited) in completed_by(history).into_iter().enumerate() {
+        for step in waited {
+            drawing.resumes(number, step);
+        }
+    }
+    arcs::draw(&mut drawing);
+    drawing.legend();
+    drawing.out.push_str("</svg>");
+    drawing.out
+}
+
+impl Drawing<'_> {
+    fn put(&mut self, arguments: std::fmt::Arguments<'_>) {
+        // A string takes whatever is written to it.
+        let _ = self.out.write_fmt(arguments);
+        self.out.push('\n');
+    }
+
+    fn text(&mut self, class: &str, x: f64, y: f64, text: &str) {
+        self.put(format_args!("<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{}</text>", escape(text)));
+    }
+
+    fn floor(&self) -> f64 {
+        self.scale.head + self.lines.len() as f64 * self.scale.lane
+    }
+
+    fn steps(&self) -> usize {
+        self.picture.finding.history.steps.len()
+    }
+
+    fn width(&self) -> f64 {
+        (self.scale.x(self.steps()) + 16.0).max(WIDTH_MIN)
+    }
+
+    fn open(&mut self, style: &str) {
+        let (width, height) = (self.width(), self.floor() + 52.0);
+        let (column, floor) = (self.scale.column, self.floor() - 8.0);
+        let class = if self.scale.words == Words::InBoxes { "lanes" } else { "lanes dense" };
+        let (title, says) = (escape(&self.picture.finding.title), escape(&self.says()));
+        self.put(format_args!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"{class}\" role=\"img\" \
+             aria-labelledby=\"lanes-title lanes-says\" width=\"{width}\" height=\"{height}\" \
+             viewBox=\"0 0 {width} {height}\">\n<title id=\"lanes-title\">{title}</title>\n\
+             <desc id=\"lanes-says\">{says}</desc>\n{style}\
+             <defs><pattern id=\"hatch\" width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\" \
+             patternTransform=\"rotate(45)\"><rect class=\"hatch-ground\" width=\"7\" height=\"7\"/>\
+             <rect class=\"hatch-line\" width=\"2\" height=\"7\"/></pattern>\
+             <marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
+             orient=\"auto\"><path class=\"head\" d=\"M0 0L8 4L0 8z\"/></marker>\
+             <marker id=\"head-cycle\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" \
+             markerHeight=\"7\" orient=\"auto\"><path class=\"head cycle\" d=\"M0 0L8 4L0 8z\"/></marker></defs>\n\
+             <rect class=\"ground\" width=\"{width}\" height=\"{height}\"/>\n\
+             <rect class=\"now\" x=\"-500\" y=\"8\" width=\"{column}\" height=\"{floor}\" rx=\"8\"/>"
+        ));
+    }
+
+    /// The whole picture in words, for those who cannot see it.
+    fn says(&self) -> String {
+        let history = self.picture.finding.history;
+        let mut says = format!(
+            "{} over {}, in the order {}.",
+            counted(self.lines.len() as u64, "session"),
+            counted(history.steps.len() as u64, "step"),
+            clip(&history.schedule().to_string(), 400)
+        );
+        for (claim, evidence) in self.picture.violated() {
+            says.push_str(&format!(" Violated: {claim}, {}.", evidence.why));
+        }
+        says
+    }
+
+    fn names(&mut self) {
+        let right = self.width() - 16.0;
+        for session in SessionId::first(self.lines.len()) {
+            let middle = self.scale.y(session) + self.scale.size.1 / 2.0;
+            self.put(format_args!(
+                "<path class=\"rail\" d=\"M{} {middle}H{right}\"/>",
+                self.scale.left - 12.0
+            ));
+            self.text("session", 24.0, middle + 7.0, &session.to_string());
+        }
+    }
+
+    fn axis(&mut self) {
+        for number in 0..self.steps() {
+            let marked = self.picture.finding.concerns(number);
+            let dense = self.scale.words == Words::AsTooltips;
+            if dense && !marked && !(number + 1).is_multiple_of(10) {
+                continue;
+            }
+            let x = self.scale.x(number) + self.scale.size.0 / 2.0;
+            if marked && !dense {
+                self.put(format_args!("<circle class=\"mark\" cx=\"{x}\" cy=\"26\" r=\"13\"/>"));
+            }
+            // In a dense picture a marked number stands above the others, so that the two never overlap.
+            let y = if dense && marked { 16.0 } else { 31.0 };
+            let class = if marked { "number marked" } else { "number" };
+            self.text(class, x, y, &(number + 1).to_string());
+        }
+    }
+
+    /// How long transactions are open.
+    fn bands(&mut self, session: SessionId) {
+        let open = |change: &Change| matches!(change.transaction, Transaction::Open | Transaction::Failed);
+        let mut spans: Vec<(usize, usize)> = Vec::new();
+        let mut since = None;
+        for change in &self.lines[session.index()] {
+            // A moment is one more than the number of the step that led to it.
+            match (since, open(change)) {
+                (None, true) => since = change.at.checked_sub(1),
+                (Some(from), false) => {
+                    spans.push((from, change.at.saturating_sub(1)));
+                    since = None;
+                }
+                _ => {}
+            }
+        }
+        spans.extend(since.map(|from| (from, self.steps().saturating_sub(1))));
+        let (margin, y) = (if self.scale.words == Words::InBoxes { 7.0 } else { 3.0 }, self.scale.y(session));
+        for (from, to) in spans {
+            let x = self.scale.x(from) - margin;
+            let width = self.scale.x(to) + self.scale.size.0 + margin - x;
+            let height = self.scale.size.1 + 2.0 * margin;
+            self.put(format_args!(
+                "<rect class=\"band\" x=\"{x}\" y=\"{}\" width=\"{width}\" height=\"{height}\" rx=\"12\"/>",
+                y - margin
+            ));
+        }
+    }
+
+    /// The operations, each above its first step.
+    fn operations(&mut self, session: SessionId) {
+        if self.scale.words == Words::AsTooltips {
+            return;
+        }
+        let history = self.picture.finding.history;
+        let steps = history.steps.iter().enumerate().filter(|(_, step)| step.session == session);
+        let mut firsts: Vec<(usize, &Step)> = Vec::new();
+        for (number, step) in steps {
+            if firsts.last().is_none_or(|(_, last)| last.op != step.op) {
+                firsts.push((number, step));
+            }
+        }
+        let ends: Vec<_> = firsts.iter().skip(1).map(|(next, _)| *next).chain([self.steps()]).collect();
+        for ((number, step), end) in firsts.into_iter().zip(ends) {
+            let words = self.picture.finding.operations.get(session.index());
+            let words = words.and_then(|words| words.get(step.op.index)).map_or("", String::as_str);
+            let room = (end - number) * 20;
+            let label = format!("{} {words}", step.op);
+            self.text(
+                "operation",
+                self.scale.x(number),
+                self.scale.y(session) - 16.0,
+                &clip(label.trim_end(), room),
+            );
+        }
+    }
+
+    /// A wait is hatched until its step completes, or until the end of the picture.
+    fn wait(&mut self, number: usize, step: &Step) {
+        let Some(wait) = &step.wait else { return };
+        let until = wait.until.unwrap_or(self.steps());
+        if until <= number {
+            return;
+        }
+        let (x, y) = (self.scale.x(number) + self.scale.size.0, self.scale.y(step.session));
+        let inset = self.scale.size.1 / 4.0;
+        let (width, height) = (self.scale.x(until) - x, self.scale.size.1 - 2.0 * inset);
+        self.put(format_args!(
+            "<rect class=\"hatch\" x=\"{x}\" y=\"{}\" width=\"{width}\" height=\"{height}\"/>",
+            y + inset
+        ));
+    }
+
+    fn step(&mut self, number: usize, step: &Step) {
+        let marked = if self.picture.finding.concerns(number) { "marked" } else { "" };
+        let failed = if step.sqlstate().is_some() { "failed" } else { "" };
+        let waits = if step.wait.is_some() { "waits" } else { "" };
+        let classes = class(&["step", Kind::of(step).class(), failed, waits, marked]);
+        let (x, y, (width, height)) = (self.scale.x(number), self.scale.y(step.session), self.scale.size);
+        let radius = if self.scale.words == Words::InBoxes { 8 } else { 3 };
+        self.put(format_args!(
+            "<g{classes} data-step=\"{}\"><title>{}</title><rect class=\"box\" x=\"{x}\" y=\"{y}\" \
+             width=\"{width}\" height=\"{height}\" rx=\"{radius}\"/>",
+            number + 1,
+            escape(&clip(&tooltip(number, step), 300)),
+        ));
+        if self.scale.words == Words::InBoxes {
+            self.words_in_box(step, x + 10.0, y);
+        }
+        self.out.push_str("</g>\n");
+    }
+
+    fn words_in_box(&mut self, step: &Step, x: f64, y: f64) {
+        let statement = words::telling(step);
+        let table = statement.and_then(|statement| words::table(&statement.sql)).unwrap_or_default();
+        let (class, last) = match (&step.wait, statement) {
+            (Some(wait), _) => ("whom", format!("waits for {}", words::names(&wait.for_sessions))),
+            (None, Some(statement)) => ("result", words::result(statement)),
+            (None, None) => ("result", String::new()),
+        };
+        // The server ended this wait by itself, so there is no other column in which its error could stand.
+        let error = step.sqlstate().filter(|_| step.wait.as_ref().is_some_and(|wait| wait.until.is_some()));
+        let ended_here = step.wait.as_ref().zip(error).filter(|(wait, _)| self.ends_here(wait.until, step));
+        let last = ended_here.map_or(last, |(_, sqlstate)| format!("✗ {sqlstate}"));
+        for (class, down, text) in
+            [("verb", 21.0, words::verb(step)), ("table", 38.0, table), (class, 56.0, last)]
+        {
+            if !text.is_empty() {
+                self.text(class, x, y + down, &clip(&text, BOX_COLUMNS));
+            }
+        }
+    }
+
+    /// Whether the step that waited is the one that ended the wait.
+    fn ends_here(&self, until: Option<usize>, step: &Step) -> bool {
+        let steps = &self.picture.finding.history.steps;
+        until.and_then(|until| steps.get(until)).is_some_and(|other| std::ptr::eq(other, step))
+    }
+
+    /// What completes in another's step stands in that step's column.
+    fn resumes(&mut self, number: usize, waited: usize) {
+        let step = &self.picture.finding.history.steps[waited];
+        let (x, y, (width, height)) = (self.scale.x(number), self.scale.y(step.session), self.scale.size);
+        let inset = height / 4.0;
+        let failed = if step.sqlstate().is_some() { "failed" } else { "" };
+        let classes = class(&["resumes", failed]);
+        self.put(format_args!(
+            "<g{classes} data-step=\"{}\"><title>step {} resumes: {}</title><rect class=\"box\" x=\"{x}\" \
+             y=\"{}\" width=\"{width}\" height=\"{}\" rx=\"{}\"/>",
+            number + 1,
+            waited + 1,
+            escape(&words::telling(step).map(words::result).unwrap_or_default()),
+            y + inset,
+            height - 2.0 * inset,
+            if self.scale.words == Words::InBoxes { 8 } else { 3 },
+        ));
+        if self.scale.words == Words::InBoxes {
+            let result = words::telling(step).map(words::result).unwrap_or_default();
+            let text = format!("↳ {}  {}", waited + 1, result);
+            self.text("result", x + 10.0, y + height / 2.0 + 4.0, &clip(&text, BOX_COLUMNS));
+        }
+        self.out.push_str("</g>\n");
+    }
+
+    /// Only what occurs is explained.
+    fn legend(&mut self) {
+        let history = self.picture.finding.history;
+        let has = |kind: Kind| history.steps.iter().any(|step| Kind::of(step) == kind);
+        let entries = [
+            ("read", "read", has(Kind::Read)),
+            ("lock", "read that locks", has(Kind::Lock)),
+            ("write", "write", has(Kind::Write)),
+            ("commit", "commit", has(Kind::Commit)),
+            ("abort", "roll-back", has(Kind::Abort)),
+            ("legend-waits", "waits", history.steps.iter().any(|step| step.wait.is_some())),
+            ("marked", "named by the evidence", self.picture.violated().any(|(_, e)| !e.steps.is_empty())),
+        ];
+        let (mut x, y) = (self.scale.left, self.floor() + 20.0);
+        for (class, words, _) in entries.into_iter().filter(|(_, _, occurs)| *occurs) {
+            self.put(format_args!(
+                "<g class=\"step {class}\"><rect class=\"box\" x=\"{x}\" y=\"{y}\" width=\"20\" height=\"14\" \
+                 rx=\"4\"/></g>"
+            ));
+            self.text("legend", x + 28.0, y + 11.5, words);
+            x += 56.0 + words.len() as f64 * 6.6;
+        }
+    }
+}
+
+fn tooltip(number: usize, step: &Step) -> String {
+    let result = words::telling(step).map(words::result).unwrap_or_default();
+    let wait = step
+        .wait
+        .as_ref()
+        .map_or_else(String::new, |wait| format!(" (waits for {})", words::names(&wait.for_sessions)));
+    format!("step {}, {}: {} {result}{wait}", number + 1, step.op, words::step(step))
+}
