@@ -20,13 +20,13 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_COULD_NOT_RUN: u8 = 3;
 
 /// What is done here, with a sentence each.
-const OWN: [(&str, &str); 2] = [
+const OWN: &[(&str, &str)] = &[
     ("test", "Runs everything: format, clippy, docs, loom models, all tests. Ends with the number of tests."),
     ("loom", "Tries every interleaving of what retries share. Takes names of models."),
 ];
 
 /// What is handed to the pgweave binary, with a sentence each. A new command of the binary gets a line here.
-const HANDED_OVER: [(&str, &str); 8] = [
+const HANDED_OVER: &[(&str, &str)] = &[
     ("verify", "Checks the registry's variants at every isolation level, or one cell of that table."),
     ("replay", "Runs a case file again, and says whether every run gave the same history."),
     ("explain", "Runs a case file once and draws what happened: a page to walk through, SVG, Markdown."),
@@ -62,7 +62,7 @@ fn wrong_usage(what: &str) -> u8 {
 
 fn usage() -> String {
     let mut text = String::from("Usage: cargo xtask COMMAND [OPTIONS]\n\nCommands:\n");
-    for (name, sentence) in HANDED_OVER.iter().chain(&OWN) {
+    for (name, sentence) in HANDED_OVER.iter().chain(OWN) {
         text.push_str(&format!("  {name:<8}{sentence}\n"));
     }
     text.push_str(

@@ -242,7 +242,7 @@ impl Teller<'_> {
         change.doing = match next.map(|next| &next.action) {
             None => Doing::Ended,
             Some(Action::Wake { .. }) => Doing::Sleeps,
-            Some(Action::Run { .. }) => Doing::Rests,
+            Some(Action::Run { .. } | Action::Fault { .. }) => Doing::Rests,
         };
         match next {
             Some(next) if next.op == step.op => {}

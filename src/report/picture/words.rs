@@ -137,6 +137,7 @@ pub(super) fn statement(statement: &Statement) -> String {
 pub(super) fn step(step: &Step) -> String {
     match &step.action {
         Action::Wake { slept_us } => format!("back-off over ({} ms)", *slept_us as f64 / 1e3),
+        Action::Fault { fault, whom } => fault.in_words(*whom),
         Action::Run { statements, .. } => statements.iter().map(statement).collect::<Vec<_>>().join("; "),
     }
 }

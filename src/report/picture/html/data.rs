@@ -42,7 +42,7 @@ fn opens(picture: &Picture<'_>) -> usize {
 fn step(picture: &Picture<'_>, number: usize, step: &Step) -> Value {
     let mut out = json!({ "session": step.session.index() });
     match &step.action {
-        Action::Wake { .. } => out["wakes"] = words::step(step).into(),
+        Action::Wake { .. } | Action::Fault { .. } => out["wakes"] = words::step(step).into(),
         Action::Run { statements, .. } => {
             out["statements"] = statements.iter().map(statement).collect();
         }
