@@ -13,10 +13,11 @@ use crate::isolation::Isolation;
 use crate::report::progress::Status;
 use crate::report::{Finding, Page, listing};
 use crate::server::Server;
-use crate::spec::batch::{in_fresh_database, reins_of, side_by_side};
+use crate::spec::batch::{Databases, reins_of, side_by_side};
 use crate::spec::classic::{CLASSICS, Cell, Classic};
 use crate::spec::demos::{DEMOS, Demo};
 use crate::spec::{AtLevels, Outcome, Spec, StageOptions, Theatre, run_at_levels};
+use crate::weave::Reins;
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
@@ -79,7 +80,8 @@ impl Shown {
 }
 
 fn show_all(shown: &[Shown], server: &Arc<Server>, watch: &Arc<Watch>, page: Page) -> anyhow::Result<Exit> {
-    let work = async |one: &Shown| show(*one, server, watch, page).await;
+    let (databases, reins) = (Databases::on(server), reins_of(server));
+    let work = async |one: &Shown| show(*one, &databases, reins, watch, page).await;
     let (mut rows, mut wrong) = (Vec::new(), Vec::new());
     let mut failed = None;
     let stop = std::sync::atomic::AtomicBool::new(false);
@@ -104,6 +106,7 @@ fn show_all(shown: &[Shown], server: &Arc<Server>, watch: &Arc<Watch>, page: Pag
     if let Some(error) = failed {
         return Err(error);
     }
+    super::outside::block_on(databases.close())??;
     if !rows.is_empty() {
         println!("{}{}", header(), rows.concat());
     }
@@ -113,8 +116,13 @@ fn show_all(shown: &[Shown], server: &Arc<Server>, watch: &Arc<Watch>, page: Pag
     Ok(if wrong.is_empty() { Exit::Verified } else { Exit::Violated })
 }
 
-async fn show(shown: Shown, server: &Server, watch: &Watch, page: Page) -> anyhow::Result<Told> {
-    let reins = reins_of(server);
+async fn show(
+    shown: Shown,
+    databases: &Databases<'_>,
+    reins: Reins,
+    watch: &Watch,
+    page: Page,
+) -> anyhow::Result<Told> {
     let work = async |options| {
         let options = StageOptions { reins, ..options };
         match shown {
@@ -126,7 +134,7 @@ async fn show(shown: Shown, server: &Server, watch: &Watch, page: Page) -> anyho
             }
         }
     };
-    in_fresh_database(server, work).await?
+    databases.give(work).await?
 }
 
 async fn show_demo(demo: &Demo, options: StageOptions, page: Page) -> anyhow::Result<Told> {

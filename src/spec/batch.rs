@@ -1,13 +1,16 @@
-//! Runs many specs side by side, each in a database of its own that is made for it and dropped after it.
+//! Runs many specs side by side, each in a database that is its own as long as it runs.
 //!
 //! What databases do not keep apart is kept apart here: names that are the same in the whole cluster (roles, prepared transactions), and
 //! snapshots that wait for every serializable transaction there is.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, mpsc};
+use std::time::Duration;
+
+use sqlx::{ConnectOptions, Connection};
 
 use super::stage::{PlayLimits, StageOptions};
-use crate::server::{Alive, Server, ServerError};
+use crate::server::{Alive, Database, Server, ServerError};
 use crate::weave::{Reins, Rights};
 
 /// What a spec shares with those that run beside it.
@@ -100,17 +103,88 @@ fn on_local_set<T>(work: impl Future<Output = T>) -> T {
     result
 }
 
-/// Gives `work` a database that is made for it and dropped after it.
-///
-/// # Errors
-/// When the database cannot be made or dropped.
-pub async fn in_fresh_database<T>(
-    server: &Server,
-    work: impl AsyncFnOnce(StageOptions) -> T,
-) -> Result<T, ServerError> {
-    let database = server.create_database().await?;
+/// Databases of our own, each used by one spec at a time. Making and dropping one takes longer than most specs, so one in
+/// which nothing is left is used again.
+pub struct Databases<'a> {
+    server: &'a Server,
+    free: Mutex<Vec<Database>>,
+}
+
+/// What a spec could have left in its database, or in the cluster under its database's name.
+const IS_CLEAN: &str = "
+SELECT NOT EXISTS (SELECT FROM pg_class WHERE oid >= 16384)
+   AND NOT EXISTS (SELECT FROM pg_proc WHERE oid >= 16384)
+   AND NOT EXISTS (SELECT FROM pg_type WHERE oid >= 16384)
+   AND NOT EXISTS (SELECT FROM pg_operator WHERE oid >= 16384)
+   AND NOT EXISTS (SELECT FROM pg_extension WHERE oid >= 16384)
+   AND NOT EXISTS (SELECT FROM pg_event_trigger)
+   AND NOT EXISTS (SELECT FROM pg_publication)
+   AND NOT EXISTS (SELECT FROM pg_largeobject_metadata)
+   AND NOT EXISTS (SELECT FROM pg_namespace
+                    WHERE oid >= 16384 AND nspname NOT LIKE 'pg\\_temp\\_%' AND nspname NOT LIKE 'pg\\_toast\\_temp\\_%')
+   AND NOT EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+                    WHERE d.datname = current_database())
+   AND NOT EXISTS (SELECT FROM pg_prepared_xacts WHERE database = current_database())
+   AND (SELECT count(*) = 1 FROM pg_stat_activity
+         WHERE datname = current_database() AND backend_type = 'client backend')";
+
+impl<'a> Databases<'a> {
+    /// None yet; they are made when they are needed.
+    pub fn on(server: &'a Server) -> Self {
+        Self { server, free: Mutex::default() }
+    }
+
+    /// Gives `work` a database that nobody else uses, and in which nothing is.
+    ///
+    /// # Errors
+    /// When a database cannot be made or dropped.
+    pub async fn give<T>(&self, work: impl AsyncFnOnce(StageOptions) -> T) -> Result<T, ServerError> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let database = match free {
+            Some(database) => database,
+            None => self.server.create_database().await?,
+        };
+        let result = work(options(self.server, &database)).await;
+        if is_clean(&database).await {
+            self.free.lock().unwrap_or_else(PoisonError::into_inner).push(database);
+        } else {
+            self.server.drop_database(database).await?;
+        }
+        Ok(result)
+    }
+
+    /// Drops all of them.
+    ///
+    /// # Errors
+    /// When the server has gone.
+    pub async fn close(self) -> Result<(), ServerError> {
+        for database in self.free.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.server.drop_database(database).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether nothing is left in a database. The sessions' goodbyes are given a little time to arrive.
+async fn is_clean(database: &Database) -> bool {
+    const LOOKS_MAX: usize = 20;
+    const LOOK_EVERY: Duration = Duration::from_millis(1);
+    // A database that cannot be asked is dropped, and that tells what is wrong.
+    let Ok(mut connection) = database.connect_options().connect().await else { return false };
+    for _ in 0..LOOKS_MAX {
+        let clean = sqlx::query_scalar(IS_CLEAN).fetch_one(&mut connection).await;
+        if clean.unwrap_or(false) {
+            return connection.close().await.is_ok();
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let _ = connection.close().await;
+    false
+}
+
+fn options(server: &Server, database: &Database) -> StageOptions {
     let superuser = server.rights().superuser;
-    let result = work(StageOptions {
+    StageOptions {
         connect: database.connect_options(),
         endpoint: server.endpoint().clone(),
         user: server.user().to_owned(),
@@ -120,10 +194,7 @@ pub async fn in_fresh_database<T>(
         reins: Reins::Loose,
         isolation: None,
         limits: PlayLimits::default(),
-    })
-    .await;
-    server.drop_database(database).await?;
-    Ok(result)
+    }
 }
 
 /// Whether the backends of `server` can be held still.

@@ -3,6 +3,7 @@
 
 mod classic;
 mod command_line;
+mod databases;
 mod explored;
 mod export;
 mod postgres;
@@ -12,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 
 use pgweave::campaign::shared_server;
 use pgweave::server::Server;
-use pgweave::spec::batch::{in_fresh_database, side_by_side};
+use pgweave::spec::batch::{Databases, side_by_side};
 use pgweave::spec::{Go, Permutation, Played, RunError, Spec, StageOptions, Transcript, parse, run_listed};
 
 /// The server that the tests of this binary share.
@@ -25,7 +26,8 @@ fn server() -> Arc<Server> {
 fn on_stage<T: Send>(server: &Server, work: impl AsyncFn(StageOptions) -> T + Sync) -> T {
     let mut result = None;
     let stop = AtomicBool::new(false);
-    let run = async |_: &()| in_fresh_database(server, &work).await.expect("a database can be made");
+    let databases = Databases::on(server);
+    let run = async |_: &()| databases.give(&work).await.expect("a database can be made");
     side_by_side(&[()], 1, &stop, |()| "", run, |(), given| result = Some(given));
     result.expect("the work was done")
 }

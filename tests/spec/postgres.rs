@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use expect_test::expect;
-use pgweave::spec::batch::{in_fresh_database, side_by_side};
+use pgweave::spec::batch::{Databases, side_by_side};
 use pgweave::spec::{Comparison, Expectation, PlayError, PlayLimits, RunError, StageOptions};
 
 use super::{listed, on_stage, server, spec};
@@ -44,9 +44,10 @@ fn postgresqls_specs_give_the_expected_output() {
     let Some(folder) = folder() else { return };
     let (specs, server, stop) = (own(&folder), server(), AtomicBool::new(false));
     assert!(specs.len() >= 79, "the folder holds only {} specs", specs.len());
+    let databases = Databases::on(&server);
     let run = async |own: &Own| {
         let spec = spec(&own.text);
-        in_fresh_database(&server, async |options| listed(&spec, &own.name, &options).await.0).await.unwrap()
+        databases.give(async |options| listed(&spec, &own.name, &options).await.0).await.unwrap()
     };
     let mut differences = Vec::new();
     side_by_side(

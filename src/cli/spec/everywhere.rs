@@ -4,9 +4,9 @@ use super::{SpecFormat, Task, Told};
 use crate::campaign::Watch;
 use crate::cli::Exit;
 use crate::report::{Finding, Page, listing};
-use crate::server::Server;
-use crate::spec::batch::{in_fresh_database, reins_of};
+use crate::spec::batch::Databases;
 use crate::spec::{Coverage, Everywhere, NewOutcome, Spec, StageOptions, run_everywhere};
+use crate::weave::Reins;
 
 /// New outcomes that are shown in full to a person; the rest is counted.
 const SHOWN_MAX: usize = 10;
@@ -15,17 +15,16 @@ pub(super) async fn tell(
     task: &Task,
     limit: usize,
     format: SpecFormat,
-    server: &Server,
+    databases: &Databases<'_>,
+    reins: Reins,
     watch: &Watch,
     page: Page,
 ) -> anyhow::Result<Told> {
-    // Held backends never race, so one order has one outcome.
-    let reins = reins_of(server);
     let run = async |options| {
         let options = StageOptions { reins, ..options };
         run_everywhere(&task.spec, &task.name, options, limit, || watch.is_stopped()).await
     };
-    let found = in_fresh_database(server, run).await??;
+    let found = databases.give(run).await??;
     let stdout = match format {
         SpecFormat::Json => line(task, &found),
         SpecFormat::Human | SpecFormat::Tap => words(task, &found, page),

@@ -4,22 +4,22 @@ use super::{SpecFormat, Task, Told};
 use crate::campaign::Watch;
 use crate::cli::Exit;
 use crate::isolation::Isolation;
-use crate::server::Server;
-use crate::spec::batch::{in_fresh_database, reins_of};
+use crate::spec::batch::Databases;
 use crate::spec::{AtLevels, StageOptions, run_at_levels};
+use crate::weave::Reins;
 
 pub(super) async fn tell(
     task: &Task,
     format: SpecFormat,
-    server: &Server,
+    databases: &Databases<'_>,
+    reins: Reins,
     watch: &Watch,
 ) -> anyhow::Result<Told> {
-    let reins = reins_of(server);
     let run = async |options| {
         let options = StageOptions { reins, ..options };
         run_at_levels(&task.spec, &task.name, &options, || watch.is_stopped()).await
     };
-    let found = in_fresh_database(server, run).await??;
+    let found = databases.give(run).await??;
     let stdout = match format {
         SpecFormat::Json => found.iter().map(|one| line(task, one)).collect(),
         SpecFormat::Human | SpecFormat::Tap => words(task, &found),

@@ -4,8 +4,7 @@ use super::{SpecFormat, Task, Told};
 use crate::campaign::Watch;
 use crate::cli::Exit;
 use crate::isolation::Isolation;
-use crate::server::Server;
-use crate::spec::batch::in_fresh_database;
+use crate::spec::batch::Databases;
 use crate::spec::{Comparison, Go, Permutation, Played, RunError, StageOptions, Transcript, run_listed};
 
 /// What became of a spec.
@@ -19,11 +18,11 @@ pub(super) async fn tell(
     task: &Task,
     isolation: Option<Isolation>,
     format: SpecFormat,
-    server: &Server,
+    databases: &Databases<'_>,
     watch: &Watch,
 ) -> anyhow::Result<Told> {
     let run = async |options| run(task, StageOptions { isolation, ..options }, watch).await;
-    let ran = in_fresh_database(server, run).await?;
+    let ran = databases.give(run).await?;
     match ran.ended {
         Err(error) if error.is_servers() => Err(error.into()),
         ended => Ok(told(task, &Ran { ended, ..ran }, format)),

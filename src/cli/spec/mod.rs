@@ -23,7 +23,7 @@ use crate::isolation::Isolation;
 use crate::report::Page;
 use crate::report::progress::Status;
 use crate::server::Server;
-use crate::spec::batch::side_by_side;
+use crate::spec::batch::{Databases, reins_of, side_by_side};
 use crate::spec::{Expectation, INTERLEAVINGS_MAX, Spec, names_a_level, parse};
 
 #[derive(Debug, Args)]
@@ -156,10 +156,15 @@ fn all(
         println!("1..{}", tasks.len());
     }
     let stop = AtomicBool::new(false);
+    let databases = Databases::on(server);
+    // Held backends never race, so one order has one outcome.
+    let reins = reins_of(server);
     let work = async |task: &Task| match mode {
-        Mode::Listed(isolation) => listed::tell(task, isolation, args.format, server, watch).await,
-        Mode::Everywhere(limit) => everywhere::tell(task, limit, args.format, server, watch, page).await,
-        Mode::Levels => levels::tell(task, args.format, server, watch).await,
+        Mode::Listed(isolation) => listed::tell(task, isolation, args.format, &databases, watch).await,
+        Mode::Everywhere(limit) => {
+            everywhere::tell(task, limit, args.format, &databases, reins, watch, page).await
+        }
+        Mode::Levels => levels::tell(task, args.format, &databases, reins, watch).await,
     };
     let (mut exit, mut number) = (Exit::Verified, 0);
     let mut failed: Option<anyhow::Error> = None;
@@ -181,7 +186,11 @@ fn all(
             }
         },
     );
-    failed.map_or(Ok(exit), Err)
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    super::outside::block_on(databases.close())??;
+    Ok(exit)
 }
 
 /// Writes what is said about one spec. A reader that has gone wants no more, and that is no error.
