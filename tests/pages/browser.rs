@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 /// A browser that says nothing for so long hangs.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+/// One browser at a time: several would only wait for one another's processors.
+static ONE: Mutex<()> = Mutex::new(());
 /// What a Chromium may be called.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 /// A browser that leaves everything else alone. The last one makes it speak on file descriptors 3 and 4.
@@ -47,6 +50,7 @@ pub struct Browser {
     sent: u64,
     events: Vec<Value>,
     profile: PathBuf,
+    _one: MutexGuard<'static, ()>,
 }
 
 impl Browser {
@@ -81,6 +85,8 @@ impl Browser {
     }
 
     fn start(binary: &Path) -> Self {
+        // A test that failed with its browser open leaves nothing behind that the next one could trip over.
+        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let profile = std::env::temp_dir().join(format!("pgweave-browser-{}-{number}", std::process::id()));
@@ -105,7 +111,7 @@ impl Browser {
                 }
             }
         });
-        Self { child, to, from, session: None, sent: 0, events: Vec::new(), profile }
+        Self { child, to, from, session: None, sent: 0, events: Vec::new(), profile, _one: one }
     }
 
     fn call(&mut self, method: &str, params: Value) -> Value {

@@ -177,6 +177,9 @@
     const box = event.target.closest("[data-step]");
     if (box) goTo(Number(box.dataset.step));
   });
+  lanes.addEventListener("scroll", () => {
+    lanes.querySelector(".names").setAttribute("transform", `translate(${lanes.scrollLeft} 0)`);
+  });
   addEventListener("hashchange", () => {
     const wanted = fromAddress();
     if (wanted === null) return;

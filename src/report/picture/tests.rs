@@ -52,7 +52,9 @@ fn check_timelines(history: &History, expected: Expect) {
 
 #[test]
 fn a_wait_ends_with_the_step_that_ends_it() {
-    check_timelines(&fixtures::lost_update(), expect![[r#"
+    check_timelines(
+        &fixtures::lost_update(),
+        expect![[r#"
         A
          0: step -, ended 0, notbegun, Idle, read -, wrote [] Pending
          1: step 1, ended 0+, rests, Open, read 1, wrote [] Pending
@@ -64,12 +66,15 @@ fn a_wait_ends_with_the_step_that_ends_it() {
          4: step 4, ended 0+, waits for A, Open, read 2, wrote [] Pending
          5: step 4, ended 0+, rests, Open, read 2, wrote [4] Pending
          6: step 6, ended 1, ended, Open, read 2, wrote [4] Committed
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_victim_rolls_back_sleeps_and_tries_again() {
-    check_timelines(&fixtures::deadlock(), expect![[r#"
+    check_timelines(
+        &fixtures::deadlock(),
+        expect![[r#"
         A
          0: step -, ended 0, notbegun, Idle, read -, wrote [] Pending
          1: step 1, ended 0+, rests, Open, read 1, wrote [] Pending
@@ -83,7 +88,8 @@ fn a_victim_rolls_back_sleeps_and_tries_again() {
          5: step 5, ended 0+, sleeps, Open, read 2, wrote [] RolledBack
          7: step 7, ended 0+, rests, Open, read 2, wrote [] RolledBack
          8: step 8, ended 1, ended, Failed, read 2, wrote [] Pending
-    "#]]);
+    "#]],
+    );
 }
 
 /// One session, one step each, with the transaction that follows it.
