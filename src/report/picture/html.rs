@@ -35,8 +35,9 @@ pub fn html(picture: &Picture<'_>) -> String {
          <link rel=\"icon\" href=\"data:,\">\n<style>\n{COLOURS}{LANES}{STYLE}</style>\n</head>\n<body>\n\
          <a class=\"skip\" href=\"#walk\">Skip to the walk through the steps</a>\n<header>\n<h1>{title}</h1>\n"
     );
+    out.push_str("<div class=\"verdicts\">\n");
     verdict(&mut out, picture);
-    out.push_str("</header>\n<main>\n");
+    out.push_str("</div>\n</header>\n<main>\n");
     section(&mut out, "lanes", "Lanes", &pictured(picture));
     out.push_str(WALK);
     dependencies(&mut out, picture);
@@ -60,13 +61,13 @@ const WALK: &str = r#"<section id="walk" aria-labelledby="walk-title">
 <noscript><p>Walking through the steps needs JavaScript. Everything else on this page is complete without it.</p></noscript>
 <div id="walker" hidden>
 <div class="controls" role="group" aria-label="Walk through the steps">
-<button type="button" id="first" aria-label="To the beginning">⏮</button>
-<button type="button" id="back" aria-label="One step back">◀</button>
+<button type="button" id="first" aria-label="To the beginning"><svg aria-hidden="true" viewBox="0 0 16 16" width="16" height="16"><path d="M3 3h2v10H3zM13 3v10L6 8z"/></svg></button>
+<button type="button" id="back" aria-label="One step back"><svg aria-hidden="true" viewBox="0 0 16 16" width="16" height="16"><path d="M11 3v10L4 8z"/></svg></button>
 <input type="range" id="moment" min="0" value="0" step="1" aria-label="Step">
-<button type="button" id="forth" aria-label="One step forth">▶</button>
-<button type="button" id="last" aria-label="To the end">⏭</button>
+<button type="button" id="forth" aria-label="One step forth"><svg aria-hidden="true" viewBox="0 0 16 16" width="16" height="16"><path d="M5 3v10l7-5z"/></svg></button>
+<button type="button" id="last" aria-label="To the end"><svg aria-hidden="true" viewBox="0 0 16 16" width="16" height="16"><path d="M11 3h2v10h-2zM3 3v10l7-5z"/></svg></button>
 </div>
-<p class="keys">Keys: <kbd>←</kbd> <kbd>→</kbd> one step, <kbd>Home</kbd> <kbd>End</kbd> to the beginning and the end, <kbd>n</kbd> to the next step that the evidence names.</p>
+<p class="keys">Keys: <kbd>←</kbd> and <kbd>→</kbd> go one step back and forth; within the walk, <kbd>Home</kbd> and <kbd>End</kbd> go to the beginning and the end.</p>
 <div id="said" aria-live="polite" aria-atomic="true"><p id="what"></p><p id="whom"></p></div>
 <div id="cards"></div>
 </div>

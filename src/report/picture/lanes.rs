@@ -103,7 +103,7 @@ pub(super) fn draw(picture: &Picture<'_>, style: &str) -> String {
         out: String::new(),
     };
     drawing.open(style);
-    drawing.names();
+    drawing.rails();
     drawing.axis();
     for session in SessionId::first(drawing.lines.len()) {
         drawing.bands(session);
@@ -120,6 +120,7 @@ pub(super) fn draw(picture: &Picture<'_>, style: &str) -> String {
     }
     arcs::draw(&mut drawing);
     drawing.legend();
+    drawing.names();
     drawing.out.push_str("</svg>");
     drawing.out
 }
@@ -184,16 +185,26 @@ impl Drawing<'_> {
         says
     }
 
-    fn names(&mut self) {
-        let right = self.width() - 16.0;
+    /// What the eye follows from a session's name to its steps.
+    fn rails(&mut self) {
+        let (left, right) = (self.scale.left - 12.0, self.width() - 16.0);
         for session in SessionId::first(self.lines.len()) {
             let middle = self.scale.y(session) + self.scale.size.1 / 2.0;
-            self.put(format_args!(
-                "<path class=\"rail\" d=\"M{} {middle}H{right}\"/>",
-                self.scale.left - 12.0
-            ));
+            self.put(format_args!("<path class=\"rail\" d=\"M{left} {middle}H{right}\"/>"));
+        }
+    }
+
+    /// The names of the sessions, on top of all else, so that a page can keep them in sight while the lanes scroll.
+    fn names(&mut self) {
+        let (width, height) = (self.scale.left - 18.0, self.floor());
+        self.put(format_args!(
+            "<g class=\"names\"><rect class=\"ground\" width=\"{width}\" height=\"{height}\"/>"
+        ));
+        for session in SessionId::first(self.lines.len()) {
+            let middle = self.scale.y(session) + self.scale.size.1 / 2.0;
             self.text("session", 24.0, middle + 7.0, &session.to_string());
         }
+        self.out.push_str("</g>\n");
     }
 
     fn axis(&mut self) {

@@ -68,11 +68,11 @@
     const fact = (name, ...content) => list.append(element("dt", "", name), element("dd", "", ...content));
     if (change.step !== null) {
       const step = data.steps[change.step];
-      const shown = step.statements ? step.statements.map((one) => element("code", "", one.text)) : [step.wakes];
-      const end = step.statements?.at(-1);
-      if (!change.doing.waits && end) {
-        shown.push(element("code", "", end.error ? `${end.result} ${end.error}` : end.result));
-      }
+      const over = !change.doing.waits;
+      const lines = step.statements?.map((one) => over || one !== step.statements.at(-1) ? `${one.text}  ${one.result}` : one.text);
+      const shown = (lines ?? [step.wakes]).map((line) => element("code", "", line));
+      const error = step.statements?.at(-1)?.error;
+      if (over && error) shown.push(element("code", "", error));
       fact(`Last step: ${change.step + 1}`, ...shown);
     }
     if (change.read) {
@@ -155,21 +155,15 @@
     return found ? Number(found[1]) : null;
   };
 
-  const nextMarked = () => {
-    const later = data.steps.findIndex((step, index) => step.marked && index >= moment);
-    return (later < 0 ? data.steps.findIndex((step) => step.marked) : later) + 1;
-  };
-
-  const KEYS = {
-    ArrowLeft: () => moment - 1,
-    ArrowRight: () => moment + 1,
-    Home: () => 0,
-    End: () => last,
-    n: () => nextMarked() || moment,
-  };
+  const EVERYWHERE = { ArrowLeft: () => moment - 1, ArrowRight: () => moment + 1 };
+  const IN_WALK = { Home: () => 0, End: () => last };
 
   document.addEventListener("keydown", (event) => {
-    const key = KEYS[event.key];
+    const inWalk = event.target.closest?.("#walk");
+    const region = event.target.closest?.(".scroll");
+    // A table that is wider than its region is scrolled with the same keys; the lanes scroll along by themselves.
+    if (region && region !== lanes) return;
+    const key = EVERYWHERE[event.key] ?? (inWalk && IN_WALK[event.key]);
     if (!key || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     goTo(key());
@@ -182,6 +176,9 @@
   lanes.addEventListener("click", (event) => {
     const box = event.target.closest("[data-step]");
     if (box) goTo(Number(box.dataset.step));
+  });
+  lanes.addEventListener("scroll", () => {
+    lanes.querySelector(".names").setAttribute("transform", `translate(${lanes.scrollLeft} 0)`);
   });
   addEventListener("hashchange", () => {
     const wanted = fromAddress();

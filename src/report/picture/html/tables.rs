@@ -97,7 +97,7 @@ fn cell(block: &Block) -> String {
             Style::Yellow => "wait",
         };
         let marked = if line.marked { "marked" } else { "" };
-        out.push_str(&format!("<div{}>{}", class(&[style, marked]), escape(&line.text)));
+        out.push_str(&format!("<div{}>{}", class(&[style, marked]), escape(bare(&line.text))));
         if line.marked {
             out.push_str(
                 " <span class=\"flag\">◀<span class=\"unseen\"> named by the evidence</span></span>",
@@ -107,6 +107,11 @@ fn cell(block: &Block) -> String {
     }
     out.push_str("</td>");
     out
+}
+
+/// A line without the sign at its start that few fonts have; the page shows a wait by its style.
+fn bare(text: &str) -> &str {
+    ["⏳ ", "💤 "].iter().find_map(|sign| text.strip_prefix(sign)).unwrap_or(text)
 }
 
 /// Tables with rows, each behind a summary with its name.
