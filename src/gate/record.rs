@@ -236,6 +236,20 @@ impl Recorder {
         Ok(())
     }
 
+    /// Notes that the server is ready for the data of a COPY. A Sync that came along with its Execute then goes without an
+    /// answer, for the server reads past it to get at the data. Returns whether there was one.
+    pub fn copy_in_begins(&mut self) -> bool {
+        let mut expected = self.expected.iter();
+        let unanswered = matches!(
+            (expected.next(), expected.next()),
+            (Some(Expected::Execute { .. }), Some(Expected::Ready))
+        );
+        if unanswered {
+            self.expected.remove(1);
+        }
+        unanswered
+    }
+
     /// Notes that a simple Query goes to the server which does nothing at all.
     pub fn sent_in_vain(&mut self) {
         self.expected.push_back(Expected::Nothing);
