@@ -198,6 +198,11 @@ impl Connection {
         self.recorder.take()
     }
 
+    /// Counts what the server has not answered as a statement without an answer.
+    pub fn give_up(&mut self) {
+        self.recorder.abandon();
+    }
+
     /// Process id and secret with which the statement under way can be cancelled.
     pub fn cancel_key(&self) -> Option<&(i32, Vec<u8>)> {
         self.cancel_key.as_ref()

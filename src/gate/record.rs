@@ -80,7 +80,7 @@ impl Recorder {
         !self.expected.is_empty()
     }
 
-    /// The connection is lost: what was asked and not answered is recorded without an answer.
+    /// No answer will come any more: what was asked and not answered is recorded without one.
     pub fn abandon(&mut self) {
         for expected in std::mem::take(&mut self.expected) {
             match expected {

@@ -91,6 +91,7 @@ impl<S: Subject> Weaver<'_, S> {
             }
         };
         if ended != Ended::Complete {
+            self.crew.give_up();
             self.crew.abort();
         }
         self.settler.go_all();
@@ -313,6 +314,14 @@ impl<'a, S: Subject> Operations<'a, S> {
                 };
             }
             story::step(number, step, slot.attempt);
+        }
+    }
+
+    /// Records the statements that are under way, without an answer.
+    fn give_up(&mut self) {
+        for session in SessionId::first(self.slots.len()) {
+            self.gate.give_up(session);
+            self.collect(session);
         }
     }
 
