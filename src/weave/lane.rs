@@ -19,7 +19,7 @@ use super::settle::{Asking, Settler};
 use super::{Limits, LockReports, story};
 use crate::case::Case;
 use crate::explore::{Choice, Strategy};
-use crate::gate::{Gate, Mode, Settings};
+use crate::gate::{Gate, Mode, Settings, View};
 use crate::history::{Ended, Failure, History, OpId, Outcome, State, Statement};
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
@@ -196,8 +196,13 @@ impl<S: Subject> Lane<S> {
     async fn alone(&self, id: OpId, op: &S::Op) -> Outcome {
         let session = &self.sessions[id.session.index()];
         let result = AssertUnwindSafe(self.subject.run(session, op)).catch_unwind().await;
+        // One turn of the runtime brings what the code has sent or closed to the gate, and one lets the gate see it.
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
         // What the operation left open is being rolled back; the next one must not begin before that is done.
-        while self.gate.view(id.session).in_transaction {
+        let is_busy = |view: View| view.in_transaction || view.under_way;
+        while is_busy(self.gate.view(id.session)) {
             self.gate.changed().await;
         }
         match result {

@@ -106,6 +106,33 @@ fn a_sync_after_a_flush_still_commits() {
 }
 
 #[test]
+fn the_locks_of_a_connection_go_when_it_is_closed() {
+    let code = async |session: &Session, _: &str| -> Result<Value, Failure> {
+        let amount = blocking(session, |url| {
+            let mut wire = Wire::connect(url)?;
+            wire.ask("SELECT pg_advisory_lock(1)")?;
+            Ok(wire.ask("UPDATE account SET amount = amount + 1 RETURNING amount")?.rows)
+        });
+        Ok(json!(amount.await?))
+    };
+    Script::new(&["lock and add"], code).check(
+        &[&["lock and add", "lock and add"], &["lock and add"]],
+        "A B A A",
+        expect![[r#"
+            A: SELECT pg_advisory_lock(1)
+            B: SELECT pg_advisory_lock(1)  ⏳
+            A: UPDATE account SET amount = amount + 1 RETURNING amount
+            A: SELECT pg_advisory_lock(1)  ⏳
+            B: UPDATE account SET amount = amount + 1 RETURNING amount
+            A: UPDATE account SET amount = amount + 1 RETURNING amount
+            A1 done: ["101"]
+            A2 done: ["103"]
+            B1 done: ["102"]
+        "#]],
+    );
+}
+
+#[test]
 fn copy_passes_through_untouched() {
     let code = async |session: &Session, word: &str| -> Result<Value, Failure> {
         let word = word.to_owned();

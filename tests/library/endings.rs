@@ -82,15 +82,15 @@ fn a_lock_that_is_never_released_violates_that_every_operation_ends() {
         &[&["lock and add"], &["lock and add"]],
         "",
         expect![[r#"
-        A: SELECT pg_advisory_lock(1)
-        A: UPDATE account SET amount = amount + 1
-        B:   ⏳
-        A1 done: null
-        B1 unfinished
-        stuck
-        WaitFor { session: SessionId(1), for_sessions: [SessionId(0)], sql: "SELECT pg_advisory_lock(1)" }
-        violated: every operation ends
-    "#]],
+            A: SELECT pg_advisory_lock(1)
+            A: UPDATE account SET amount = amount + 1
+            B: SELECT pg_advisory_lock(1)  ⏳
+            A1 done: null
+            B1 unfinished
+            stuck
+            WaitFor { session: SessionId(1), for_sessions: [SessionId(0)], sql: "SELECT pg_advisory_lock(1)" }
+            violated: every operation ends
+        "#]],
     );
     let finding = Campaign::new(Script::new(&["lock and add"], code)).cases(12).assert_violated();
     assert_eq!(finding.claim, "every operation ends");
