@@ -161,6 +161,7 @@ pub struct Campaign<S: Subject> {
     limits: Limits,
     server: Option<Arc<Server>>,
     watch: Arc<Watch>,
+    regressions: Option<PathBuf>,
 }
 
 impl<S: Subject> Campaign<S> {
@@ -180,6 +181,7 @@ impl<S: Subject> Campaign<S> {
             limits: Limits::default(),
             server: None,
             watch: Arc::default(),
+            regressions: None,
         }
     }
 
@@ -249,6 +251,13 @@ impl<S: Subject> Campaign<S> {
     /// Lets someone else look on, and stop it.
     pub fn watch(mut self, watch: Arc<Watch>) -> Self {
         self.watch = watch;
+        self
+    }
+
+    /// Where [`Campaign::assert_holds`] keeps its cases: `proptest-regressions/` beside the crate's manifest, where this
+    /// is not said.
+    pub fn regressions(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.regressions = Some(folder.into());
         self
     }
 
@@ -374,14 +383,13 @@ impl<S: Subject> Campaign<S> {
         })
     }
 
-    /// Replays the saved cases of this subject at this level in `proptest-regressions/` and then runs the campaign.
-    /// Panics with the listing and saves the case when a claim is violated.
+    /// Replays the saved cases of this subject at this level, and then runs the campaign. Panics with the listing and saves the case when a claim is violated.
     ///
     /// # Panics
     /// When a claim is violated, when the cases met no contention, or when no verdict could be reached.
     #[track_caller]
     pub fn assert_holds(self) {
-        let folder = regressions();
+        let folder = self.regressions.clone().unwrap_or_else(regressions);
         let replayed = self.replay_saved(&folder).and_then(|()| self.run_and_save(&folder));
         match replayed {
             Ok(report) => assert!(report.verdict == Verdict::Holds, "\n{report}"),

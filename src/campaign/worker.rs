@@ -237,7 +237,10 @@ pub(super) fn on_this_thread<T>(future: impl Future<Output = T>) -> Result<T, Ca
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     let result = local.block_on(&runtime, future);
+    // What a dropped operation held, such as a connection of a pool, wants a runtime to be given back to.
+    let entered = runtime.enter();
     drop(local);
+    drop(entered);
     // What an operation started and left running must not outlive the campaign.
     runtime.shutdown_background();
     Ok(result)

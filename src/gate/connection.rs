@@ -92,6 +92,8 @@ pub struct Connection {
     group: Vec<Frame>,
     held: VecDeque<Group>,
     awaited: VecDeque<Origin>,
+    /// Nothing has been sent since the last message that the server answers with ReadyForQuery.
+    synced: bool,
     recorder: Recorder,
     current_sql: String,
     /// Whether the transaction may have savepoints.
@@ -115,6 +117,7 @@ impl Connection {
             group: Vec::new(),
             held: VecDeque::new(),
             awaited: VecDeque::new(),
+            synced: true,
             recorder: Recorder::default(),
             current_sql: String::new(),
             savepoints: false,
@@ -195,6 +198,11 @@ impl Connection {
         self.recorder.take()
     }
 
+    /// Counts what the server has not answered as a statement without an answer.
+    pub fn give_up(&mut self) {
+        self.recorder.abandon();
+    }
+
     /// Process id and secret with which the statement under way can be cancelled.
     pub fn cancel_key(&self) -> Option<&(i32, Vec<u8>)> {
         self.cancel_key.as_ref()
@@ -220,6 +228,7 @@ impl Connection {
         if cut {
             let frames = std::mem::take(&mut self.group);
             if matches!(frames.as_slice(), [sync] if sync.tag == b'S')
+                && self.synced
                 && !self.under_way()
                 && self.held.is_empty()
             {
@@ -336,7 +345,8 @@ impl Connection {
 
     fn send(&mut self, frame: &Frame) {
         self.to_server.extend_from_slice(&frame.raw);
-        if matches!(frame.tag, b'S' | b'Q' | b'F') {
+        self.synced = matches!(frame.tag, b'S' | b'Q' | b'F');
+        if self.synced {
             self.awaited.push_back(Origin::Client);
         }
     }
@@ -363,6 +373,10 @@ impl Connection {
         }
         match frame.tag {
             b'K' => self.backend_key(&frame)?,
+            b'G' if self.recorder.copy_in_begins() => {
+                self.awaited.pop_front();
+                self.synced = false;
+            }
             b'Z' => {
                 self.transaction = transaction_of(frame.body().u8()?);
                 self.savepoints &= self.transaction != Transaction::Idle;

@@ -234,6 +234,13 @@ impl Gate {
         left.chain(of_session.flat_map(|link| link.connection.take_statements())).collect()
     }
 
+    /// Waits for no answer on the connections of `session` any more: what was asked counts as a statement without one.
+    pub fn give_up(&self, session: SessionId) {
+        let mut connections = self.shared.connections.borrow_mut();
+        let of_session = connections.values_mut().filter(|link| link.connection.session == session);
+        of_session.for_each(|link| link.connection.give_up());
+    }
+
     /// The state of the transaction of `session`: the least settled of its connections'.
     pub fn transaction(&self, session: SessionId) -> Transaction {
         let connections = self.shared.connections.borrow();

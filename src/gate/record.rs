@@ -80,7 +80,7 @@ impl Recorder {
         !self.expected.is_empty()
     }
 
-    /// The connection is lost: what was asked and not answered is recorded without an answer.
+    /// No answer will come any more: what was asked and not answered is recorded without one.
     pub fn abandon(&mut self) {
         for expected in std::mem::take(&mut self.expected) {
             match expected {
@@ -234,6 +234,20 @@ impl Recorder {
         };
         self.expected.push_back(expected);
         Ok(())
+    }
+
+    /// Notes that the server is ready for the data of a COPY. A Sync that came along with its Execute then goes without an
+    /// answer, for the server reads past it to get at the data. Returns whether there was one.
+    pub fn copy_in_begins(&mut self) -> bool {
+        let mut expected = self.expected.iter();
+        let unanswered = matches!(
+            (expected.next(), expected.next()),
+            (Some(Expected::Execute { .. }), Some(Expected::Ready))
+        );
+        if unanswered {
+            self.expected.remove(1);
+        }
+        unanswered
     }
 
     /// Notes that a simple Query goes to the server which does nothing at all.

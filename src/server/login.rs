@@ -27,6 +27,26 @@ pub enum Endpoint {
     },
 }
 
+impl Endpoint {
+    /// A URL that libpq, sqlx and most drivers understand.
+    pub(crate) fn url(&self, user: &str, password: Option<&str>, database: &str) -> String {
+        let password = password.map(|password| format!(":{}", encoded(password))).unwrap_or_default();
+        self.url_with(user, &password, database)
+    }
+
+    fn url_with(&self, user: &str, password: &str, database: &str) -> String {
+        let (user, database) = (encoded(user), encoded(database));
+        match self {
+            // The name `localhost` is there for drivers that want one; the parameter names the socket.
+            Self::Unix { folder, port } => {
+                let folder = encoded(&folder.to_string_lossy());
+                format!("postgres://{user}{password}@localhost:{port}/{database}?host={folder}")
+            }
+            tcp => format!("postgres://{user}{password}@{tcp}/{database}"),
+        }
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -85,25 +105,12 @@ impl Login {
 
     /// A URL that libpq, sqlx and most drivers understand, password included.
     pub(super) fn url(&self, database: &str) -> String {
-        let password = self.password.as_ref().map(|secret| format!(":{}", encoded(secret.reveal())));
-        self.url_with(database, password.unwrap_or_default())
+        self.endpoint.url(&self.user, self.password.as_ref().map(Secret::reveal), database)
     }
 
     /// The same URL, fit to be shown.
     pub(super) fn shown(&self, database: &str) -> String {
-        self.url_with(database, self.password.as_ref().map(|_| ":***".to_owned()).unwrap_or_default())
-    }
-
-    fn url_with(&self, database: &str, password: String) -> String {
-        let (user, database) = (encoded(&self.user), encoded(database));
-        match &self.endpoint {
-            // The name `localhost` is there for drivers that want one; the parameter names the socket.
-            Endpoint::Unix { folder, port } => {
-                let folder = encoded(&folder.to_string_lossy());
-                format!("postgres://{user}{password}@localhost:{port}/{database}?host={folder}")
-            }
-            tcp => format!("postgres://{user}{password}@{tcp}/{database}"),
-        }
+        self.endpoint.url_with(&self.user, self.password.as_ref().map_or("", |_| ":***"), database)
     }
 }
 

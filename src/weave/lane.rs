@@ -19,8 +19,8 @@ use super::settle::{Asking, Settler};
 use super::{Limits, LockReports, story};
 use crate::case::Case;
 use crate::explore::{Choice, Strategy};
-use crate::gate::{Gate, Mode, Settings};
-use crate::history::{Ended, Failure, History, OpId, Outcome, State};
+use crate::gate::{Gate, Mode, Settings, View};
+use crate::history::{Ended, Failure, History, OpId, Outcome, State, Statement};
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
 use crate::server::Endpoint;
@@ -152,7 +152,9 @@ impl<S: Subject> Lane<S> {
         } else {
             self.replace_sessions().await?;
         }
-        self.clean_after(&history).await;
+        if history.steps.iter().flat_map(|step| step.statements()).any(leaves_traces) {
+            self.clean().await;
+        }
         Ok(Traced { history, trace: woven.trace })
     }
 
@@ -171,7 +173,7 @@ impl<S: Subject> Lane<S> {
             session.clock.reset(Flow::Flowing);
             session.faults.reset(Flow::Flowing);
         }
-        let mut outcomes = Vec::new();
+        let (mut outcomes, mut traces) = (Vec::new(), false);
         for (id, op) in ops {
             let alone = tokio::time::timeout(self.options.limits.step, self.alone(*id, op)).await;
             let Ok(outcome) = alone else {
@@ -182,19 +184,27 @@ impl<S: Subject> Lane<S> {
                 });
             };
             outcomes.push(outcome);
+            traces |= self.gate.take_statements(id.session).iter().any(leaves_traces);
         }
         let state = self.observer.state().await?;
+        if traces {
+            self.clean().await;
+        }
         Ok((outcomes, state))
     }
 
     async fn alone(&self, id: OpId, op: &S::Op) -> Outcome {
         let session = &self.sessions[id.session.index()];
         let result = AssertUnwindSafe(self.subject.run(session, op)).catch_unwind().await;
+        // One turn of the runtime brings what the code has sent or closed to the gate, and one lets the gate see it.
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
         // What the operation left open is being rolled back; the next one must not begin before that is done.
-        while self.gate.view(id.session).in_transaction {
+        let is_busy = |view: View| view.in_transaction || view.under_way;
+        while is_busy(self.gate.view(id.session)) {
             self.gate.changed().await;
         }
-        drop(self.gate.take_statements(id.session));
         match result {
             Ok(Ok(value)) => Outcome::Done(value),
             Ok(Err(failure)) => Outcome::Failed(failure),
@@ -219,6 +229,8 @@ impl<S: Subject> Lane<S> {
     async fn prepare(&mut self, isolation: Isolation) -> Result<(), LaneError> {
         self.observer.reset().await?;
         self.gate.disarm();
+        // What a connection did wrong since the last case ended is not this one's fault.
+        drop(self.gate.take_broken());
         if isolation != self.isolation {
             self.isolation = isolation;
             self.gate.set_settings(settings(&self.options, isolation));
@@ -228,16 +240,15 @@ impl<S: Subject> Lane<S> {
         Ok(())
     }
 
-    /// Takes back what a session may have left in its connection: settings, advisory locks, channels, temporary tables.
-    async fn clean_after(&mut self, history: &History) {
-        let statements = history.steps.iter().flat_map(|step| step.statements());
-        if statements.into_iter().any(|statement| leaves_traces(&statement.sql)) {
-            let level = set_level(self.isolation);
-            self.gate.inject(&format!(
-                "RESET ALL; {level}; SELECT pg_advisory_unlock_all(); UNLISTEN *; CLOSE ALL; DISCARD TEMP"
-            ));
-            self.quiesce().await;
-        }
+    /// Takes back what the sessions may have left in their connections: settings, advisory locks, channels, cursors,
+    /// temporary tables, statements prepared by name. Those that a driver prepares by its protocol stay: it counts on them.
+    async fn clean(&mut self) {
+        let level = set_level(self.isolation);
+        self.gate.inject(&format!(
+            "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; {level}; SELECT pg_advisory_unlock_all(); UNLISTEN *; CLOSE ALL;
+             DISCARD TEMP; {DEALLOCATE_NAMED}"
+        ));
+        self.quiesce().await;
     }
 
     /// Waits until the server owes no answer.
@@ -294,7 +305,12 @@ impl<S: Subject> Lane<S> {
             if let Some(password) = &options.password {
                 connect = connect.password(password);
             }
-            let url = connect.to_url_lossy().to_string();
+            // As libpq and other drivers read it, too: without the parameters that are sqlx's own.
+            let url = Endpoint::Unix { folder, port }.url(
+                &options.user,
+                options.password.as_deref(),
+                &options.database,
+            );
             // The connections are kept for the lane's life, and what they do is decided by the case alone.
             let pool = PgPoolOptions::new()
                 .max_connections(self.subject.connections())
@@ -310,12 +326,18 @@ impl<S: Subject> Lane<S> {
     }
 }
 
+/// Forgets what `PREPARE` has prepared.
+const DEALLOCATE_NAMED: &str = "DO $$ DECLARE named text; BEGIN
+    FOR named IN SELECT name FROM pg_catalog.pg_prepared_statements WHERE from_sql LOOP
+        EXECUTE pg_catalog.format('DEALLOCATE %I', named);
+    END LOOP; END $$";
+
 fn set_level(isolation: Isolation) -> String {
     format!("SET SESSION default_transaction_isolation = '{}'", isolation.guc())
 }
 
 /// Whether a statement can leave something in its connection that outlives the case.
-fn leaves_traces(sql: &str) -> bool {
+fn leaves_traces(statement: &Statement) -> bool {
     const CLEAN: &[&str] = &[
         "SELECT",
         "INSERT",
@@ -330,7 +352,7 @@ fn leaves_traces(sql: &str) -> bool {
         "RELEASE",
         "END",
     ];
-    let sql = sql.to_ascii_uppercase();
+    let sql = statement.sql.to_ascii_uppercase();
     let first = sql.split(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty()).unwrap_or_default();
     let session_lock = sql.contains("ADVISORY_") && !sql.contains("ADVISORY_XACT");
     !first.is_empty()

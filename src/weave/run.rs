@@ -91,6 +91,7 @@ impl<S: Subject> Weaver<'_, S> {
             }
         };
         if ended != Ended::Complete {
+            self.crew.give_up();
             self.crew.abort();
         }
         self.settler.go_all();
@@ -205,6 +206,9 @@ impl<'a, S: Subject> Operations<'a, S> {
         slot.attempt = 1;
         let run = async move {
             let ended = AssertUnwindSafe(subject.run(&given, &op)).catch_unwind().await;
+            // What the code has sent or closed is in the sockets by now. In a turn of the runtime the gate sees it, and so
+            // before the end is told: a connection that was closed holds no locks that others could be seen to wait for.
+            tokio::task::yield_now().await;
             *filled.borrow_mut() = Some(ended.unwrap_or_else(|panic| Err(Failure::Other(in_words(&*panic)))));
             changed.notify_one();
         };
@@ -313,6 +317,14 @@ impl<'a, S: Subject> Operations<'a, S> {
                 };
             }
             story::step(number, step, slot.attempt);
+        }
+    }
+
+    /// Records the statements that are under way, without an answer.
+    fn give_up(&mut self) {
+        for session in SessionId::first(self.slots.len()) {
+            self.gate.give_up(session);
+            self.collect(session);
         }
     }
 

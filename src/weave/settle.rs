@@ -180,10 +180,10 @@ impl<'a> Settler<'a> {
         self.lasting.clear();
         self.seen_waiting.clear();
         loop {
+            // Before as well: how the code takes it that it was cut off is no part of the case.
+            self.none_broken()?;
             let running = self.running(crew);
-            if let Some((session, why)) = self.gate.take_broken().into_iter().next() {
-                return Err(Stop::Broken(format!("session {session}: {why}")));
-            }
+            self.none_broken()?;
             if running.is_empty() {
                 if self.blocked.is_empty() {
                     return Ok(());
@@ -210,6 +210,15 @@ impl<'a> Settler<'a> {
                 silent = self.asking != Asking::OnReport || started.elapsed() > REPORT_WAIT_MAX;
                 ask_every = (ask_every * 2).min(ASK_EVERY_MAX);
             }
+        }
+    }
+
+    /// # Errors
+    /// [`Stop::Broken`] when a client broke the protocol or died in mid-message.
+    fn none_broken(&self) -> Result<(), Stop> {
+        match self.gate.take_broken().into_iter().next() {
+            Some((session, why)) => Err(Stop::Broken(format!("session {session}: {why}"))),
+            None => Ok(()),
         }
     }
 

@@ -1,0 +1,63 @@
+//! `replay` and `shrink`.
+
+use crate::command::{Ran, Scratch};
+
+/// A case that is much larger than it need be.
+const LARGE: &str = r#"format = 1
+subject = "registry"
+variant = "register/naive"
+isolation = "read-committed"
+claim = "no duplicate versions"
+schedule = "C A B A C B A B A B C A B"
+
+[sessions]
+A = ["register model 2", "register model 1", "register model 1"]
+B = ["register model 1", "log accuracy 91% of version 2 of model 1"]
+C = ["compare model 1 with model 2"]
+"#;
+
+fn large(scratch: &Scratch) {
+    std::fs::write(scratch.path().join("large.toml"), LARGE).expect("it can be written");
+}
+
+#[test]
+fn a_case_is_replayed_many_times_and_every_history_is_the_same() {
+    let scratch = Scratch::new("times");
+    large(&scratch);
+    let Ran { code, out, err } = scratch.run("replay large.toml --times 50");
+    assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+    assert!(out.ends_with("replay   50 of 50 histories identical\n"), "{out}");
+    let Ran { code, out, .. } = scratch.run("replay large.toml --times 3 --format json");
+    assert_eq!(code, Some(1));
+    let line: serde_json::Value = serde_json::from_str(&out).expect("one object");
+    assert_eq!((&line["times"], &line["identical"]), (&3.into(), &3.into()));
+    assert_eq!((&line["verdict"], &line["reproduced"]), (&"violated".into(), &true.into()));
+}
+
+#[test]
+fn a_case_is_shrunk_to_two_sessions_of_one_operation_with_one_preemption() {
+    let scratch = Scratch::new("shrink");
+    large(&scratch);
+    let Ran { code, out, err } = scratch.run("shrink large.toml --save smaller");
+    assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+    assert!(out.contains("shrunk   6 operations and 13 schedule entries to 2 and 6, in "), "{out}");
+    let files: Vec<_> = std::fs::read_dir(scratch.path().join("smaller")).expect("a folder").collect();
+    let [Ok(file)] = files.as_slice() else { panic!("one file, not {files:?}") };
+    let text = std::fs::read_to_string(file.path()).expect("it was saved");
+    assert!(text.contains("A = [\"register model 1\"]\nB = [\"register model 1\"]\n"), "{text}");
+    assert!(text.contains("schedule = \"A B B B A A\""), "{text}");
+    assert_eq!(std::fs::read_to_string(scratch.path().join("large.toml")).expect("it is there"), LARGE);
+}
+
+#[test]
+fn there_is_nothing_to_shrink_where_nothing_is_violated() {
+    let scratch = Scratch::new("sound");
+    let sound = LARGE.replace("register/naive", "register/counter");
+    std::fs::write(scratch.path().join("sound.toml"), sound).expect("it can be written");
+    let Ran { code, out, .. } = scratch.run("shrink sound.toml");
+    assert_eq!(code, Some(0));
+    assert!(out.contains("violates nothing any more"), "{out}");
+    let Ran { code, out, .. } = scratch.run("replay sound.toml");
+    assert_eq!(code, Some(0));
+    assert!(out.contains("no duplicate versions: no longer violated"), "{out}");
+}

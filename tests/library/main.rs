@@ -1,0 +1,15 @@
+//! pgweave as the crates use it that have it as a dev-dependency: subjects of their own, with the drivers and the habits
+//! that real code has.
+#![cfg(not(loom))]
+
+mod bank;
+mod drivers;
+mod endings;
+mod leftovers;
+mod levels;
+mod sessions;
+
+#[path = "../common/script.rs"]
+mod script;
+#[path = "../common/wire.rs"]
+mod wire;
