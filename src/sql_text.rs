@@ -8,7 +8,7 @@ use crate::history::Datum;
 
 /// A piece of a statement's text.
 #[derive(Debug, PartialEq, Eq)]
-enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     /// White space and comments.
     Blank,
     /// A string, a quoted name or a dollar-quoted body, with its quotes.
@@ -123,7 +123,7 @@ fn is_number(text: &str) -> bool {
         && digits.matches('.').count() <= 1
 }
 
-fn pieces(sql: &str) -> impl Iterator<Item = Piece<'_>> {
+pub(crate) fn pieces(sql: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = sql;
     std::iter::from_fn(move || {
         let (piece, length) = next_piece(rest)?;

@@ -9,6 +9,7 @@ use super::judge::Opinion;
 use super::worker::{UnitResult, Violation, Worker};
 use super::{CampaignError, Setup};
 use crate::case::Case;
+use crate::check::coverage::Chosen;
 use crate::explore::follow::Follow;
 use crate::history::History;
 use crate::replay::CaseFile;
@@ -45,7 +46,7 @@ pub(super) async fn reproduce<S: Subject>(
     let mut worker = Worker::open(setup).await?;
     let mut result = UnitResult::default();
     let schedule = file.case.schedule.clone();
-    worker.run(file.case, &mut Follow::new(&schedule), &mut result).await?;
+    worker.run(file.case, &mut Follow::new(&schedule), Chosen::Systematically, &mut result).await?;
     worker.close().await?;
     // Of several claims that are violated, the one that the file is about is kept.
     if let (Some(violation), Some(claim)) = (&mut result.violation, file.claim)

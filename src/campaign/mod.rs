@@ -14,7 +14,7 @@
 //! ```
 //!
 //! A campaign first runs all pairs of operations of the small scope, fewest preemptions first, then triples, then
-//! random programs. The same seed gives the same cases, the same verdict and the same case file, however many lanes
+//! random programs; [`Campaign::strategy`] asks for another exploration. The same seed gives the same cases, the same verdict and the same case file, however many lanes
 //! there are: of several violations the one counts whose unit comes first.
 
 mod judge;
@@ -37,6 +37,8 @@ pub use stand::{StandingLane, shared_server};
 pub use verdict::{Report, Verdict};
 
 use crate::check::contention::Contention;
+use crate::check::coverage::{Coverage, Exhausted};
+use crate::explore::StrategyKind;
 use crate::explore::program::Program;
 use crate::explore::seed::{Seed, Shard};
 use crate::isolation::Isolation;
@@ -45,7 +47,7 @@ use crate::server::{Server, ServerError};
 use crate::subject::Subject;
 use crate::weave::{LaneError, Limits};
 use plan::Unit;
-use worker::{UnitResult, Work};
+use worker::{Enough, UnitResult, Work};
 
 /// Why a campaign came to no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -122,16 +124,6 @@ pub fn lanes_by_default() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get() * 2).min(LANES_MAX)
 }
 
-/// In which order the schedules of one program are run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Schedules {
-    /// All of them, those with the fewest preemptions first.
-    #[default]
-    ByPreemptions,
-    /// At random: every session that can go is as likely as the others.
-    RandomWalk,
-}
-
 /// Everything that decides what a campaign runs, and where.
 pub(super) struct Setup<S: Subject> {
     subject: Arc<S>,
@@ -139,6 +131,7 @@ pub(super) struct Setup<S: Subject> {
     isolation: Isolation,
     sessions: RangeInclusive<usize>,
     operations_max: usize,
+    strategy: StrategyKind,
     seed: Seed,
     shard: Shard,
     limits: Limits,
@@ -153,7 +146,9 @@ pub struct Campaign<S: Subject> {
     sessions: RangeInclusive<usize>,
     operations_max: usize,
     cases: u64,
-    program: Option<(Program<S::Op>, Schedules)>,
+    program: Option<Program<S::Op>>,
+    strategy: StrategyKind,
+    until_new: Option<f64>,
     random_from: Option<u64>,
     seed: Seed,
     shard: Shard,
@@ -174,6 +169,8 @@ impl<S: Subject> Campaign<S> {
             operations_max: OPERATIONS_MAX,
             cases: CASES,
             program: None,
+            strategy: StrategyKind::default(),
+            until_new: None,
             random_from: None,
             seed: Seed(0),
             shard: Shard::WHOLE,
@@ -210,10 +207,25 @@ impl<S: Subject> Campaign<S> {
     }
 
     /// Runs just this program, the operations of each session, in as many of its schedules as there are cases: no other
-    /// operations, and nothing drawn.
-    pub fn program(mut self, program: Program<S::Op>, schedules: Schedules) -> Self {
+    /// operations, and nothing drawn. [`StrategyKind::Exhaustive`] runs its schedules one after another, those with the
+    /// fewest preemptions first; the others sample them.
+    pub fn program(mut self, program: Program<S::Op>, strategy: StrategyKind) -> Self {
         self.sessions = program.len()..=program.len();
-        self.program = Some((program, schedules));
+        self.program = Some(program);
+        self.strategy = strategy;
+        self
+    }
+
+    /// How it explores: by the portfolio, if nothing is said.
+    pub fn strategy(mut self, strategy: StrategyKind) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// Ends the random cases as soon as a further one is estimated to show a new class of schedules with less than this
+    /// probability: see [`Covered::new_class`](crate::check::coverage::Covered::new_class).
+    pub fn until_new(mut self, probability: f64) -> Self {
+        self.until_new = Some(probability);
         self
     }
 
@@ -287,21 +299,75 @@ impl<S: Subject> Campaign<S> {
 
     fn run_here(self) -> Result<Report<S::Op>, CampaignError> {
         let setup = self.setup(self.find_server()?);
-        if let Some((program, schedules)) = &self.program {
-            let results = self.work(&setup, plan::alone(program, *schedules, self.cases))?;
-            return self.report(&setup, results);
+        if self.strategy == StrategyKind::Exhaustive && self.random_from.is_none() {
+            return self.exhaust(&setup);
+        }
+        if let Some(program) = &self.program {
+            let enough = self.until_new.map(Enough::new);
+            let results = self.work(&setup, plan::samples(program, self.cases), enough)?;
+            return self.report(&setup, results, None);
         }
         let mut results = Vec::new();
-        if self.random_from.is_none() {
+        if self.random_from.is_none() && self.strategy == StrategyKind::Portfolio {
             let scope = setup.subject.small_scope();
-            results = self.work(&setup, plan::systematic(&scope, &setup.sessions, self.cases))?;
+            results = self.work(&setup, plan::systematic(&scope, &setup.sessions, self.cases), None)?;
         }
         let run: u64 = results.iter().map(|result| result.cases).sum();
         if run < self.cases && results.iter().all(|result| result.violation.is_none()) {
             let first = self.random_from.unwrap_or(0);
-            results.extend(self.work(&setup, plan::random(first..=first + (self.cases - run) - 1))?);
+            let mut coverage = Coverage::default();
+            results.iter().for_each(|result| coverage += result.coverage.clone());
+            let enough = self.until_new.map(|until_new| Enough { coverage, ..Enough::new(until_new) });
+            results.extend(self.work(
+                &setup,
+                plan::random(first..=first + (self.cases - run) - 1),
+                enough,
+            )?);
         }
-        self.report(&setup, results)
+        self.report(&setup, results, None)
+    }
+
+    /// Runs all schedules of the one program, or of those of the small scope, round by round: what a small program leaves of its share
+    /// is for the larger ones.
+    fn exhaust(&self, setup: &Setup<S>) -> Result<Report<S::Op>, CampaignError> {
+        let mut results: Vec<UnitResult<S::Op>> = Vec::new();
+        let mut left = self.cases;
+        let mut sizes = match &self.program {
+            Some(program) => vec![vec![plan::Explored::new(program.clone())]],
+            None => plan::small(&setup.subject.small_scope(), &setup.sessions),
+        };
+        'all: for programs in &mut sizes {
+            loop {
+                let units = plan::round(programs, left);
+                if units.is_empty() {
+                    break;
+                }
+                let round = self.work(setup, units, None)?;
+                left -= round.iter().map(|result| result.cases).sum::<u64>();
+                let open = programs.iter_mut().filter(|program| !program.exploration.is_complete());
+                for (program, result) in open.zip(&round) {
+                    if let Some(explored) = &result.explored {
+                        program.exploration = explored.exploration.clone();
+                        program.schedules += explored.schedules;
+                    }
+                }
+                let ended = round.iter().any(|result| result.violation.is_some());
+                results.extend(round);
+                if ended || setup.watch.is_stopped() {
+                    break 'all;
+                }
+            }
+        }
+        let mut exhausted = Exhausted::default();
+        for program in sizes.iter().flatten() {
+            exhausted.programs += 1;
+            // A program that did not do the same again has schedules that no one knows.
+            if program.exploration.is_complete() && program.exploration.departed() == 0 {
+                exhausted.complete += 1;
+                exhausted.schedules += program.schedules;
+            }
+        }
+        self.report(setup, results, Some(exhausted))
     }
 
     fn setup(&self, server: Arc<Server>) -> Setup<S> {
@@ -311,6 +377,7 @@ impl<S: Subject> Campaign<S> {
             isolation: self.isolation,
             sessions: self.sessions.clone(),
             operations_max: self.operations_max,
+            strategy: self.strategy,
             seed: self.seed,
             shard: self.shard,
             limits: self.limits,
@@ -323,8 +390,9 @@ impl<S: Subject> Campaign<S> {
         &self,
         setup: &Setup<S>,
         units: Vec<Unit<S::Op>>,
+        enough: Option<Enough>,
     ) -> Result<Vec<UnitResult<S::Op>>, CampaignError> {
-        let work = Arc::new(Work::new(units));
+        let work = Arc::new(Work::new(units, enough));
         let lanes = self.lanes.min(work.width());
         std::thread::scope(|scope| {
             let threads: Vec<_> =
@@ -342,14 +410,19 @@ impl<S: Subject> Campaign<S> {
         &self,
         setup: &Setup<S>,
         results: Vec<UnitResult<S::Op>>,
+        exhausted: Option<Exhausted>,
     ) -> Result<Report<S::Op>, CampaignError> {
         let mut contention = Contention::default();
+        let mut coverage = Coverage::default();
         let (mut cases, mut serial) = (0, 0);
         for result in &results {
             cases += result.cases;
             serial += result.serial;
             contention += result.contention;
+            coverage += result.coverage.clone();
         }
+        let mut coverage = coverage.covered();
+        coverage.exhausted = exhausted;
         let violation = results.iter().find_map(|result| result.violation.as_ref());
         let finding = match violation {
             Some(violation) => Some(worker::on_this_thread(minimize::minimize(setup, violation))??),
@@ -364,6 +437,7 @@ impl<S: Subject> Campaign<S> {
             cases,
             serial,
             contention,
+            coverage,
             finding,
         })
     }
@@ -379,7 +453,7 @@ impl<S: Subject> Campaign<S> {
         self.on_a_thread(|campaign| {
             let setup = campaign.setup(campaign.find_server()?);
             let result = worker::on_this_thread(minimize::reproduce(&setup, file))??;
-            campaign.report(&setup, vec![result])
+            campaign.report(&setup, vec![result], None)
         })
     }
 

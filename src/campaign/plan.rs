@@ -3,14 +3,14 @@
 
 use std::ops::RangeInclusive;
 
-use super::Schedules;
+use crate::explore::by_preemptions::ByPreemptions;
 use crate::explore::program::{Program, pairs, triples};
 
 /// Cases that one lane runs without looking up.
 #[derive(Clone, Debug)]
 pub(super) enum Unit<Op> {
-    /// The schedules of one program, fewest preemptions first.
-    Systematic { program: Program<Op>, preemptions_max: usize, schedules_max: u64 },
+    /// The schedules of one program, fewest preemptions first, from where the exploration stands.
+    Systematic { program: Program<Op>, exploration: ByPreemptions, schedules_max: u64 },
     /// Random walks through one program, by their numbers.
     Walks { program: Program<Op>, first: u64, count: u64 },
     /// Random cases, by their numbers.
@@ -56,28 +56,60 @@ fn spread<Op>(programs: Vec<Program<Op>>, cases: u64) -> Vec<Unit<Op>> {
             break;
         }
         left -= schedules_max;
-        units.push(Unit::Systematic { program, preemptions_max: PREEMPTIONS_MAX, schedules_max });
+        let exploration = ByPreemptions::up_to(PREEMPTIONS_MAX);
+        units.push(Unit::Systematic { program, exploration, schedules_max });
     }
     units
 }
 
-/// `cases` cases of one program. Its systematic exploration is one walk, and so one unit.
-pub(super) fn alone<Op: Clone>(program: &Program<Op>, schedules: Schedules, cases: u64) -> Vec<Unit<Op>> {
-    let program = program.clone();
-    match schedules {
-        Schedules::ByPreemptions => {
-            vec![Unit::Systematic { program, preemptions_max: usize::MAX, schedules_max: cases }]
-        }
-        Schedules::RandomWalk => {
-            let firsts = (0..cases).step_by(RANDOM_COUNT as usize);
-            let walks = |first| Unit::Walks {
-                program: program.clone(),
-                first,
-                count: RANDOM_COUNT.min(cases - first),
-            };
-            firsts.map(walks).collect()
-        }
+/// `cases` samples of one program.
+pub(super) fn samples<Op: Clone>(program: &Program<Op>, cases: u64) -> Vec<Unit<Op>> {
+    let firsts = (0..cases).step_by(RANDOM_COUNT as usize);
+    let walks =
+        |first| Unit::Walks { program: program.clone(), first, count: RANDOM_COUNT.min(cases - first) };
+    firsts.map(walks).collect()
+}
+
+/// A program, and how far it has been explored.
+#[derive(Clone, Debug)]
+pub(super) struct Explored<Op> {
+    pub(super) program: Program<Op>,
+    pub(super) exploration: ByPreemptions,
+    /// Schedules that were run.
+    pub(super) schedules: u64,
+}
+
+impl<Op> Explored<Op> {
+    /// Nothing of it has been run.
+    pub(super) fn new(program: Program<Op>) -> Self {
+        Self { program, exploration: ByPreemptions::new(), schedules: 0 }
     }
+}
+
+/// The programs of the small scope, pairs before triples, all of whose schedules are to be run.
+pub(super) fn small<Op: Clone>(scope: &[Op], sessions: &RangeInclusive<usize>) -> Vec<Vec<Explored<Op>>> {
+    let mut sizes: Vec<Vec<_>> = Vec::new();
+    if sessions.contains(&2) {
+        sizes.push(pairs(scope).map(Explored::new).collect());
+    }
+    if sessions.contains(&3) {
+        sizes.push(triples(scope).map(Explored::new).collect());
+    }
+    sizes
+}
+
+/// One more round of an exhaustive exploration: each program that is not complete gets its share of `cases`, one at least
+/// as far as they go.
+pub(super) fn round<Op: Clone>(programs: &[Explored<Op>], cases: u64) -> Vec<Unit<Op>> {
+    let open: Vec<_> = programs.iter().filter(|program| !program.exploration.is_complete()).collect();
+    let share = cases.checked_div(open.len() as u64).unwrap_or(0).max(1);
+    let open = open.into_iter().take(usize::try_from(cases).unwrap_or(usize::MAX));
+    let unit = |explored: &Explored<Op>| Unit::Systematic {
+        program: explored.program.clone(),
+        exploration: explored.exploration.clone(),
+        schedules_max: share,
+    };
+    open.map(unit).collect()
 }
 
 /// Random cases with these numbers, of which there may be gaps: a shard has every n-th only.
@@ -114,9 +146,19 @@ mod tests {
     fn a_program_alone_has_all_the_cases() {
         let program = vec![vec!['a'], vec!['b']];
         for cases in [1, 16, 100] {
-            for schedules in [Schedules::ByPreemptions, Schedules::RandomWalk] {
-                assert_eq!(planned(&alone(&program, schedules, cases)), cases, "{schedules:?}");
-            }
+            assert_eq!(planned(&samples(&program, cases)), cases);
+            let exhausted = round(&[Explored::new(program.clone())], cases);
+            assert_eq!(planned(&exhausted), cases);
+        }
+    }
+
+    #[test]
+    fn a_round_gives_each_open_program_its_share() {
+        let programs = small(&['a', 'b'], &(2..=3)).concat();
+        assert_eq!(programs.len(), 8);
+        for (cases, units, all) in [(100, 8, 96), (8, 8, 8), (3, 3, 3), (0, 0, 0)] {
+            let round = round(&programs, cases);
+            assert_eq!((round.len(), planned(&round)), (units, all));
         }
     }
 

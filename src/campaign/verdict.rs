@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Finding;
 use crate::check::Judgement;
 use crate::check::contention::Contention;
+use crate::check::coverage::Covered;
 use crate::isolation::Isolation;
 use crate::replay::{CaseFile, CaseFileError, step_texts};
 use crate::report::{self, Page, Saved};
@@ -54,6 +55,8 @@ pub struct Report<Op> {
     pub serial: u64,
     /// What they met.
     pub contention: Contention,
+    /// How much of what could happen they covered.
+    pub coverage: Covered,
     /// The violation in its smallest form.
     pub finding: Option<Finding<Op>>,
 }
@@ -105,7 +108,11 @@ impl<Op: Serialize + Clone> fmt::Display for Report<Op> {
         match &self.verdict {
             Verdict::Violated => f.write_str(&self.listing(None, Page::PLAIN).unwrap_or_default()),
             Verdict::Holds => {
-                write!(f, "holds at {}: {} cases, {}", self.isolation, self.cases, self.contention)
+                write!(
+                    f,
+                    "holds at {}: {} cases, {}; {}",
+                    self.isolation, self.cases, self.contention, self.coverage
+                )
             }
             Verdict::Unknown(why) => {
                 write!(

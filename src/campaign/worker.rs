@@ -1,21 +1,19 @@
 //! One lane at work: takes units, runs and judges their cases, and tells what came of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::judge::Judge;
-use super::plan::Unit;
+use super::plan::{Explored, Unit};
 use super::stand::{StandingLane, lost_or};
 use super::{CampaignError, Setup};
 use crate::case::Case;
 use crate::check::contention::Contention;
-use crate::explore::by_preemptions::ByPreemptions;
+use crate::check::coverage::{Chosen, Coverage, Surveyor};
 use crate::explore::follow::{Afterwards, Follow};
 use crate::explore::program::{self, Program};
-use crate::explore::random_walk::RandomWalk;
-use crate::explore::seed::Stream;
-use crate::explore::{Choice, Strategy, preemptions};
+use crate::explore::{Choice, Estimate, Strategy, Touch, preemptions};
 use crate::history::OpId;
 use crate::schedule::Schedule;
 use crate::shrink::ran;
@@ -28,6 +26,9 @@ pub(super) struct UnitResult<Op> {
     /// Cases in which no session was preempted.
     pub(super) serial: u64,
     pub(super) contention: Contention,
+    pub(super) coverage: Coverage,
+    /// How far a systematic exploration has come.
+    pub(super) explored: Option<Explored<Op>>,
     /// Why the first case that did not tell did not.
     pub(super) unknown: Option<String>,
     pub(super) violation: Option<Violation<Op>>,
@@ -35,7 +36,15 @@ pub(super) struct UnitResult<Op> {
 
 impl<Op> Default for UnitResult<Op> {
     fn default() -> Self {
-        Self { cases: 0, serial: 0, contention: Contention::default(), unknown: None, violation: None }
+        Self {
+            cases: 0,
+            serial: 0,
+            contention: Contention::default(),
+            coverage: Coverage::default(),
+            explored: None,
+            unknown: None,
+            violation: None,
+        }
     }
 }
 
@@ -54,18 +63,52 @@ pub(super) struct Violation<Op> {
 pub(super) struct Work<Op> {
     units: Vec<Unit<Op>>,
     next: AtomicUsize,
-    /// The lowest unit with a violation. Units above it no longer matter: so the verdict does not depend on the lanes.
-    lowest: AtomicUsize,
-    results: Mutex<BTreeMap<usize, UnitResult<Op>>>,
+    /// The last unit that matters: the first with a violation, or the one after which enough is covered. So neither the
+    /// verdict nor the numbers depend on the lanes.
+    last: AtomicUsize,
+    done: Mutex<Done<Op>>,
+}
+
+/// What came of the units so far.
+struct Done<Op> {
+    results: BTreeMap<usize, UnitResult<Op>>,
+    enough: Option<Enough>,
+}
+
+/// Tells after which unit enough is covered. Units are looked at in their order, whenever they end.
+pub(super) struct Enough {
+    pub(super) until_new: f64,
+    /// What is covered before `next`.
+    pub(super) coverage: Coverage,
+    pub(super) next: usize,
+}
+
+impl Enough {
+    /// Enough is what makes a new class less probable than `until_new`.
+    pub(super) fn new(until_new: f64) -> Self {
+        Self { until_new, coverage: Coverage::default(), next: 0 }
+    }
+
+    /// The unit after which no more is needed, as far as the results reach without a gap.
+    fn reached<Op>(&mut self, results: &BTreeMap<usize, UnitResult<Op>>) -> Option<usize> {
+        while let Some(result) = results.get(&self.next) {
+            self.coverage += result.coverage.clone();
+            self.next += 1;
+            if self.coverage.covered().is_new_class_rarer_than(self.until_new) {
+                return Some(self.next - 1);
+            }
+        }
+        None
+    }
 }
 
 impl<Op> Work<Op> {
-    pub(super) fn new(units: Vec<Unit<Op>>) -> Self {
+    pub(super) fn new(units: Vec<Unit<Op>>, enough: Option<Enough>) -> Self {
         Self {
             units,
             next: AtomicUsize::new(0),
-            lowest: AtomicUsize::new(usize::MAX),
-            results: Mutex::default(),
+            last: AtomicUsize::new(usize::MAX),
+            done: Mutex::new(Done { results: BTreeMap::new(), enough }),
         }
     }
 
@@ -74,22 +117,28 @@ impl<Op> Work<Op> {
         self.units.len()
     }
 
-    /// What came of the units up to the first with a violation, in order.
+    /// What came of the units up to the last that matters, in order.
     pub(super) fn results(self) -> Vec<UnitResult<Op>> {
-        let lowest = self.lowest.into_inner();
-        let results = self.results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        results.into_iter().filter(|(unit, _)| *unit <= lowest).map(|(_, result)| result).collect()
+        let last = self.last.into_inner();
+        let done = self.done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.results.into_iter().filter(|(unit, _)| *unit <= last).map(|(_, result)| result).collect()
     }
 
     fn is_moot(&self, unit: usize) -> bool {
-        unit > self.lowest.load(Ordering::Relaxed)
+        unit > self.last.load(Ordering::Relaxed)
     }
 
     fn put(&self, unit: usize, result: UnitResult<Op>) {
         if result.violation.is_some() {
-            self.lowest.fetch_min(unit, Ordering::Relaxed);
+            self.last.fetch_min(unit, Ordering::Relaxed);
         }
-        self.results.lock().unwrap_or_else(PoisonError::into_inner).insert(unit, result);
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let Done { results, enough } = &mut *done;
+        results.insert(unit, result);
+        if let Some(last) = enough.as_mut().and_then(|enough| enough.reached(results)) {
+            self.last.fetch_min(last, Ordering::Relaxed);
+            *enough = None;
+        }
     }
 }
 
@@ -98,6 +147,9 @@ pub(super) struct Worker<'a, S: Subject> {
     setup: &'a Setup<S>,
     standing: StandingLane<S>,
     judge: Judge<S>,
+    surveyor: Surveyor,
+    /// What each step of an operation touches that is run alone, by the operation's text.
+    alone: HashMap<String, Vec<Touch>>,
 }
 
 impl<'a, S: Subject> Worker<'a, S> {
@@ -105,7 +157,13 @@ impl<'a, S: Subject> Worker<'a, S> {
         let sessions = *setup.sessions.end();
         let standing =
             StandingLane::open(&setup.server, setup.subject.clone(), sessions, setup.limits).await?;
-        Ok(Self { setup, standing, judge: Judge::new(setup.subject.clone()) })
+        Ok(Self {
+            setup,
+            standing,
+            judge: Judge::new(setup.subject.clone()),
+            surveyor: Surveyor::default(),
+            alone: HashMap::new(),
+        })
     }
 
     /// Takes units until none is left, one is violated, or the campaign is to stop.
@@ -117,9 +175,10 @@ impl<'a, S: Subject> Worker<'a, S> {
                 break;
             }
             let result = match unit {
-                Unit::Systematic { program, preemptions_max, schedules_max } => {
-                    let exploration = ByPreemptions::up_to(*preemptions_max);
-                    self.systematic(program, exploration, *schedules_max, || work.is_moot(number)).await?
+                Unit::Systematic { program, exploration, schedules_max } => {
+                    let (program, exploration) = (program.clone(), exploration.clone());
+                    let explored = Explored { program, exploration, schedules: 0 };
+                    self.systematic(explored, *schedules_max, || work.is_moot(number)).await?
                 }
                 Unit::Walks { program, first, count } => {
                     let numbers = *first..*first + *count;
@@ -148,26 +207,27 @@ impl<'a, S: Subject> Worker<'a, S> {
 
     async fn systematic(
         &mut self,
-        program: &Program<S::Op>,
-        mut exploration: ByPreemptions,
+        mut explored: Explored<S::Op>,
         schedules_max: u64,
         moot: impl Fn() -> bool,
     ) -> Result<UnitResult<S::Op>, CampaignError> {
         let mut result = UnitResult::default();
         while result.cases < schedules_max && !moot() && !self.setup.watch.is_stopped() {
-            let Some(beginning) = exploration.next() else { break };
-            let case = self.case(program.clone(), beginning.clone());
+            let Some(beginning) = explored.exploration.next() else { break };
+            let case = self.case(explored.program.clone(), beginning.clone());
             let mut strategy = Follow::then(&beginning, Afterwards::Undisturbed);
-            let trace = self.run(case, &mut strategy, &mut result).await?;
-            exploration.observe(&beginning, &trace);
+            let trace = self.run(case, &mut strategy, Chosen::Systematically, &mut result).await?;
+            explored.exploration.observe(&beginning, &trace);
             if result.violation.is_some() {
                 break;
             }
         }
+        explored.schedules = result.cases;
+        result.explored = Some(explored);
         Ok(result)
     }
 
-    /// Walks at random through the program that `draw` draws for each number.
+    /// Samples a schedule of the program that `draw` draws for each number.
     async fn walks(
         &mut self,
         numbers: impl Iterator<Item = u64>,
@@ -181,11 +241,42 @@ impl<'a, S: Subject> Worker<'a, S> {
                 break;
             }
             let Some(program) = draw(number) else { continue };
+            let kind = setup.strategy.of_case(setup.seed, number);
+            let estimate =
+                if kind.wants_estimate() { self.estimate(&program).await? } else { Estimate::default() };
+            let mut strategy = kind.sampler(setup.seed, number, estimate);
             let case = self.case(program, Schedule::default());
-            let mut strategy = RandomWalk::new(setup.seed.rng(number, Stream::Schedule));
-            self.run(case, &mut strategy, &mut result).await?;
+            self.run(case, &mut strategy, Chosen::AtRandom, &mut result).await?;
         }
         Ok(result)
+    }
+
+    /// What the steps of `program` are expected to touch, from runs of each operation alone. It is the same whatever ran
+    /// before on this lane.
+    async fn estimate(&mut self, program: &program::Program<S::Op>) -> Result<Estimate, CampaignError> {
+        /// Operations that are remembered before all are forgotten.
+        const ALONE_MAX: usize = 10_000;
+        let mut sessions = Vec::new();
+        for ops in program {
+            let mut steps = Vec::new();
+            for op in ops {
+                let text = format!("{op:?}");
+                if !self.alone.contains_key(&text) {
+                    let case = self.case(vec![vec![op.clone()]], Schedule::default());
+                    let mut strategy = Follow::new(&case.schedule);
+                    let traced = self.standing.lane.run(&case, &mut strategy).await;
+                    let history = traced.map_err(|error| lost_or(&self.setup.server, error))?.history;
+                    if self.alone.len() == ALONE_MAX {
+                        self.alone.clear();
+                    }
+                    let touched = self.surveyor.touched(&history, case.isolation);
+                    self.alone.insert(text.clone(), touched);
+                }
+                steps.extend(&self.alone[&text]);
+            }
+            sessions.push(steps);
+        }
+        Ok(Estimate::new(sessions))
     }
 
     fn case(&self, sessions: Vec<Vec<S::Op>>, schedule: Schedule) -> Case<S::Op> {
@@ -197,6 +288,7 @@ impl<'a, S: Subject> Worker<'a, S> {
         &mut self,
         case: Case<S::Op>,
         strategy: &mut dyn Strategy,
+        chosen: Chosen,
         result: &mut UnitResult<S::Op>,
     ) -> Result<Vec<Choice>, CampaignError> {
         let lost = |error| lost_or(&self.setup.server, error);
@@ -208,6 +300,7 @@ impl<'a, S: Subject> Worker<'a, S> {
         result.cases += 1;
         result.serial += u64::from(preemptions(&traced.trace) == 0);
         result.contention += Contention::of(&history);
+        result.coverage += self.surveyor.survey(&history, case.isolation, chosen);
         if let Some(why) = opinion.disagreement {
             return Err(CampaignError::Disagreement(why));
         }

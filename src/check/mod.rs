@@ -5,8 +5,11 @@
 
 pub mod acknowledged;
 pub mod contention;
+pub mod coverage;
 pub mod declared_errors;
 pub mod ends;
+mod footprint;
+mod reach;
 pub mod same;
 pub mod serial;
 mod sql;

@@ -102,5 +102,6 @@ pub(super) fn cell(place: Place, report: &Report<Op>) -> Cell {
         expected: Some(place.expected()),
         cases: report.cases,
         contention: report.contention,
+        coverage: report.coverage,
     }
 }

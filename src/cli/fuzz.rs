@@ -13,6 +13,7 @@ use super::cells::{Finished, Place, cell, run_all};
 use super::outside::Outside;
 use super::verify::{Format, How, from_here, status};
 use crate::campaign::{CampaignError, Report, Verdict, Watch, case_files, regressions};
+use crate::explore::StrategyKind;
 use crate::explore::seed::Shard;
 use crate::isolation::Isolation;
 use crate::registry::{Op, Variant};
@@ -58,6 +59,10 @@ pub(super) fn run(args: FuzzArgs, outside: &Outside) -> anyhow::Result<Exit> {
     let seconds = args.minutes * 60.0;
     let time = Duration::try_from_secs_f64(seconds)
         .map_err(|_| super::exit::WrongUsage(format!("--minutes {} is no time to look for", args.minutes)))?;
+    if args.how.strategy == StrategyKind::Exhaustive {
+        let why = "fuzz runs random cases, and an exhaustive exploration has none: use verify --strategy exhaustive";
+        return Err(super::exit::WrongUsage(why.to_owned()).into());
+    }
     let places = Place::all(args.variant, args.isolation);
     let folder = args.save.clone().unwrap_or_else(regressions);
     let finished = Arc::new(Finished::default());
@@ -103,7 +108,7 @@ impl Hunt<'_> {
             if left.is_empty() || self.watch.is_stopped() || (round > 0 && started.elapsed() >= time) {
                 break;
             }
-            let first = round * self.how.cases;
+            let first = round * self.how.cases();
             let campaign = |place: Place| {
                 let campaign = self.how.of(place).random_only(self.shard, first);
                 campaign.server(self.server.clone()).watch(self.watch.clone())

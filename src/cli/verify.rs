@@ -10,7 +10,8 @@ use clap::{Args, ValueEnum};
 use super::Exit;
 use super::cells::{Finished, Place, cell, run_all};
 use super::outside::Outside;
-use crate::campaign::{CASES, CampaignError, Report, Verdict, lanes_by_default, regressions};
+use crate::campaign::{CASES, Campaign, CampaignError, Report, Verdict, lanes_by_default, regressions};
+use crate::explore::StrategyKind;
 use crate::isolation::Isolation;
 use crate::registry::{Op, Variant};
 use crate::report::json::{Shown, cell_line, total_line};
@@ -30,6 +31,10 @@ pub(super) struct VerifyArgs {
     isolation: Option<Isolation>,
     #[command(flatten)]
     how: How,
+    /// End the random cases of a cell as soon as a further one is estimated to show a new class of schedules with less
+    /// than this probability, such as 1e-3.
+    #[arg(long, value_name = "P", value_parser = probability)]
+    until_new: Option<f64>,
     /// How to write the result.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -41,9 +46,14 @@ pub(super) struct VerifyArgs {
 /// What `verify` and `fuzz` ask alike.
 #[derive(Clone, Debug, Args)]
 pub(super) struct How {
-    /// Cases a cell, at the most.
-    #[arg(long, default_value_t = CASES, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) cases: u64,
+    /// Cases a cell, at the most; 200 where it is left out, and 20000 for an exhaustive exploration.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    cases: Option<u64>,
+    /// How to explore: portfolio (small programs systematically, then random ones by a mix of the samplers), exhaustive
+    /// (all schedules of small programs), or only random programs by one sampler: random-walk, pos (partial-order
+    /// sampling), surw (uniform over conflicting steps) or pct.
+    #[arg(long, default_value_t, value_name = "STRATEGY")]
+    pub(super) strategy: StrategyKind,
     /// What decides the random cases: the same seed gives the same cases and verdicts.
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
@@ -62,6 +72,12 @@ pub(super) enum Format {
     Human,
     /// JSON lines; docs/json.md tells each field.
     Json,
+}
+
+/// Reads `1e-3`.
+fn probability(text: &str) -> Result<f64, String> {
+    let given = text.parse().ok().filter(|probability| *probability > 0.0 && *probability < 1.0);
+    given.ok_or_else(|| format!("'{text}' is no probability: give one above 0 and below 1, such as 1e-3"))
 }
 
 /// Reads `3` or `2..=4`.
@@ -85,9 +101,12 @@ pub(super) fn run(args: VerifyArgs, outside: &Outside) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let finished = Arc::new(Finished::default());
     let status = status(&places, finished.clone());
-    let (asked, how) = (places.clone(), args.how.clone());
+    let (asked, how, until_new) = (places.clone(), args.how.clone(), args.until_new);
     let work = move |server: Arc<_>, watch: Arc<_>| {
-        let campaign = |place: Place| how.of(place).server(Arc::clone(&server)).watch(Arc::clone(&watch));
+        let campaign = |place: Place| {
+            let campaign = how.of(place).server(Arc::clone(&server)).watch(Arc::clone(&watch));
+            until_new.into_iter().fold(campaign, Campaign::until_new)
+        };
         run_all(&asked, how.lanes, &finished, campaign)
     };
     let reports = match outside.with_server(status, work)? {
@@ -103,8 +122,17 @@ pub(super) fn run(args: VerifyArgs, outside: &Outside) -> anyhow::Result<Exit> {
 
 impl How {
     /// A campaign as asked for, at `place`.
-    pub(super) fn of(&self, place: Place) -> crate::campaign::Campaign<crate::registry::RegistrySubject> {
-        place.campaign().cases(self.cases).seed(self.seed).sessions(self.sessions.clone())
+    pub(super) fn of(&self, place: Place) -> Campaign<crate::registry::RegistrySubject> {
+        let campaign = place.campaign().cases(self.cases()).strategy(self.strategy);
+        campaign.seed(self.seed).sessions(self.sessions.clone())
+    }
+
+    /// Cases a cell, at the most.
+    pub(super) fn cases(&self) -> u64 {
+        /// An exhaustive exploration that ends early says little.
+        const EXHAUSTIVE: u64 = 20_000;
+        let by_default = if self.strategy == StrategyKind::Exhaustive { EXHAUSTIVE } else { CASES };
+        self.cases.unwrap_or(by_default)
     }
 }
 
@@ -206,6 +234,14 @@ pub(super) fn from_here(path: &std::path::Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_probability_is_neither_nothing_nor_certain() {
+        assert_eq!(probability("1e-3"), Ok(0.001));
+        for wrong in ["", "x", "0", "1", "-0.1", "NaN"] {
+            assert!(probability(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn sessions_are_a_number_or_a_range() {

@@ -4,14 +4,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::Exit;
 use super::exit::WrongUsage;
 use super::outside::Outside;
 use super::verify::Format;
-use crate::campaign::{CampaignError, Schedules, Verdict, lanes_by_default};
+use crate::campaign::{CampaignError, Verdict, lanes_by_default};
+use crate::explore::StrategyKind;
 use crate::isolation::Isolation;
 use crate::report::progress::Status;
 use crate::zoo::{Found, LEVELS, Measured, Options, Totals, Witness, ZooCase, cases, measure};
@@ -24,9 +25,10 @@ pub(super) struct ZooArgs {
     /// The isolation level; read-committed, repeatable-read and serializable where it is left out.
     #[arg(long, value_name = "LEVEL")]
     level: Option<Isolation>,
-    /// In which order the schedules of a case are run.
-    #[arg(long, value_enum, default_value_t)]
-    strategy: Strategy,
+    /// How the schedules of a case are explored: exhaustive (all of them, fewest preemptions first), or sampled:
+    /// portfolio (a mix of the samplers), random-walk, pos, surw or pct.
+    #[arg(long, default_value_t = StrategyKind::Exhaustive, value_name = "STRATEGY")]
+    strategy: StrategyKind,
     /// Schedules of one case, at the most.
     #[arg(long, default_value_t = Options::default().schedules_max, value_parser = clap::value_parser!(u64).range(1..))]
     schedules: u64,
@@ -42,15 +44,6 @@ pub(super) struct ZooArgs {
     /// How to write the result.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Strategy {
-    /// All of them, those with the fewest preemptions first.
-    #[default]
-    Exhaustive,
-    /// At random: every session that can go is as likely as the others.
-    RandomWalk,
 }
 
 pub(super) fn run(args: ZooArgs, outside: &Outside) -> anyhow::Result<Exit> {
@@ -108,10 +101,7 @@ fn cells(args: &ZooArgs) -> anyhow::Result<Vec<(&'static ZooCase, Isolation)>> {
 
 fn options(args: &ZooArgs) -> Options {
     Options {
-        schedules: match args.strategy {
-            Strategy::Exhaustive => Schedules::ByPreemptions,
-            Strategy::RandomWalk => Schedules::RandomWalk,
-        },
+        strategy: args.strategy,
         schedules_max: args.schedules,
         replays: args.replays,
         seed: args.seed,

@@ -82,6 +82,11 @@ impl ByPreemptions {
         }
     }
 
+    /// Whether every schedule within the bound was proposed, when all that was proposed has been observed.
+    pub fn is_complete(&self) -> bool {
+        self.proposed.is_empty()
+    }
+
     /// How many runs departed from the beginning that was proposed: the program did not do the same again.
     pub fn departed(&self) -> usize {
         self.departed

@@ -6,15 +6,26 @@
 //! Nothing here reads a clock or a source of randomness: a seed comes in as a value.
 
 pub mod by_preemptions;
+pub mod estimate;
 pub mod follow;
+pub mod kind;
+pub mod pct;
+pub mod portfolio;
+pub mod pos;
 pub mod program;
 pub mod random_walk;
 pub mod seed;
+pub mod surw;
 
 pub use by_preemptions::ByPreemptions;
+pub use estimate::{Estimate, Touch};
 pub use follow::{Afterwards, Follow};
+pub use kind::{NotAStrategy, StrategyKind};
+pub use pct::Pct;
+pub use pos::Pos;
 pub use random_walk::RandomWalk;
 pub use seed::{Seed, Shard};
+pub use surw::Surw;
 
 use crate::schedule::{Schedule, SessionId};
 
@@ -22,6 +33,12 @@ use crate::schedule::{Schedule, SessionId};
 pub trait Strategy {
     /// The session that goes now, one of `runnable`, which is sorted and never empty. `last` went before it.
     fn choose(&mut self, runnable: &[SessionId], last: Option<SessionId>) -> SessionId;
+}
+
+impl Strategy for Box<dyn Strategy> {
+    fn choose(&mut self, runnable: &[SessionId], last: Option<SessionId>) -> SessionId {
+        self.as_mut().choose(runnable, last)
+    }
 }
 
 /// A choice that was made.

@@ -21,6 +21,8 @@ pub enum Stream {
     Program,
     /// Who goes next.
     Schedule,
+    /// Which sampler decides who goes next.
+    Strategy,
 }
 
 impl Seed {
@@ -29,6 +31,7 @@ impl Seed {
         let stream: u64 = match stream {
             Stream::Program => 1,
             Stream::Schedule => 2,
+            Stream::Strategy => 3,
         };
         let mut bytes = [0; 32];
         for (place, word) in bytes.chunks_exact_mut(8).zip([self.0, index, stream]) {

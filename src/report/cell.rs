@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::check::contention::Contention;
+use crate::check::coverage::Covered;
 use crate::isolation::Isolation;
 
 /// What is said of a cell.
@@ -69,6 +70,8 @@ pub struct Cell {
     pub cases: u64,
     /// How much contention they met.
     pub contention: Contention,
+    /// How much of what could happen they covered.
+    pub coverage: Covered,
 }
 
 /// How a cell compares with what was expected of it.
@@ -161,6 +164,7 @@ mod tests {
             expected,
             cases: 1,
             contention: Contention::default(),
+            coverage: Covered::default(),
         };
         for (verdict, expected, compared) in [
             (Verdict::Holds, Some(Expected::Holds), Match::AsExpected),

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{Cell, Expected, Verdict};
 use crate::check::contention::Contention;
+use crate::check::coverage::{Covered, Met};
 
 use crate::history::{
     Action, Datum, Ended, Failure, History, OpId, Outcome, ServerError, Statement, Step, Transaction, Wait,
@@ -208,6 +209,16 @@ pub(crate) fn four_sessions() -> History {
 fn cell(variant: &str, isolation: Isolation, verdict: Verdict, expected: Expected, cases: u64) -> Cell {
     let contention =
         Contention { cases, met: cases * 2 / 3, blocked: cases, deadlocks: 1, ..Contention::default() };
+    let met = |met| Met { met, known: 9 };
+    let coverage = Covered {
+        classes: cases / 2,
+        random_cases: cases / 3,
+        seen_once: cases / 12,
+        write_read: met(4),
+        read_write: met(5),
+        write_write: Met::default(),
+        exhausted: None,
+    };
     Cell {
         variant: variant.into(),
         isolation,
@@ -217,6 +228,7 @@ fn cell(variant: &str, isolation: Isolation, verdict: Verdict, expected: Expecte
         expected: Some(expected),
         cases,
         contention,
+        coverage,
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::cell::{Cell, Match, Total, Verdict};
 use crate::check::contention::Contention;
+use crate::check::coverage::Covered;
 use crate::isolation::Isolation;
 
 /// Version of the JSON lines.
@@ -43,6 +44,7 @@ struct CellLine<'a> {
     switches: Option<usize>,
     case_file: Option<String>,
     contention: Contention,
+    coverage: Covered,
 }
 
 #[derive(Serialize)]
@@ -84,6 +86,7 @@ pub fn cell_line(cell: &Cell, shown: Option<Shown<'_>>) -> String {
         switches: shown.map(|shown| shown.switches),
         case_file: shown.and_then(|shown| shown.case_file).map(|file| file.display().to_string()),
         contention: cell.contention,
+        coverage: cell.coverage,
     })
 }
 
@@ -153,8 +156,9 @@ mod tests {
         let total = Total::of(&cells(), Duration::ZERO);
         for line in [cell_line(&cells()[0], None), total_line(&cells(), &total)] {
             let value: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&line).unwrap();
-            let inner = value["contention"].as_object().unwrap().keys();
-            for key in value.keys().chain(inner) {
+            let inner =
+                ["contention", "coverage"].map(|part| value.get(part).and_then(|part| part.as_object()));
+            for key in value.keys().chain(inner.into_iter().flatten().flat_map(|part| part.keys())) {
                 assert!(docs.contains(&format!("`{key}`")), "docs/json.md does not tell what {key} is");
             }
         }

@@ -42,6 +42,7 @@ pub fn one_cell(cell: &Cell, page: Page) -> String {
     let mut out = String::new();
     lines(&mut out, page, 0, style, &said);
     lines(&mut out, page, 2, Style::Plain, &format!("{} at {}: {}", cell.variant, cell.isolation, met(cell)));
+    lines(&mut out, page, 2, Style::Plain, &format!("covered {}", cell.coverage));
     if let (Verdict::Unknown, Some(reason)) = (cell.verdict, &cell.reason) {
         lines(&mut out, page, 2, Style::Plain, reason);
     }

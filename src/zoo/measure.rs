@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Form, Witness, ZooCase, ZooSubject};
-use crate::campaign::{Campaign, CampaignError, Finding, Replayer, Report, Schedules, Verdict, Watch};
+use crate::campaign::{Campaign, CampaignError, Finding, Replayer, Report, Verdict, Watch};
+use crate::explore::StrategyKind;
 use crate::isolation::Isolation;
 use crate::server::Server;
 
 /// How the cases are run.
 #[derive(Clone)]
 pub struct Options {
-    /// In which order the schedules are run.
-    pub schedules: Schedules,
+    /// How the schedules are explored.
+    pub strategy: StrategyKind,
     /// Schedules of one program, at the most.
     pub schedules_max: u64,
     /// How often a found case is replayed.
@@ -29,7 +30,7 @@ impl Default for Options {
     /// All schedules in order of preemptions, up to 1,000, and 100 replays.
     fn default() -> Self {
         Self {
-            schedules: Schedules::default(),
+            strategy: StrategyKind::Exhaustive,
             schedules_max: 1_000,
             replays: 100,
             seed: 0,
@@ -144,7 +145,7 @@ fn explore(
     let subject = ZooSubject::new(case, form);
     let campaign = Campaign::new(subject)
         .isolation(isolation)
-        .program(subject.program(), options.schedules)
+        .program(subject.program(), options.strategy)
         .cases(options.schedules_max)
         .seed(options.seed)
         .lanes(1)
@@ -172,9 +173,9 @@ fn found(
     };
     Ok(Found {
         claim: finding.claim.clone(),
-        schedules: match options.schedules {
-            Schedules::ByPreemptions => report.cases - report.serial,
-            Schedules::RandomWalk => report.cases,
+        schedules: match options.strategy {
+            StrategyKind::Exhaustive => report.cases - report.serial,
+            _ => report.cases,
         },
         shrunk: Witness {
             sessions: finding.case.sessions.len(),

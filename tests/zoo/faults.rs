@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgweave::campaign::{Campaign, Replayer, Schedules, Verdict};
+use pgweave::campaign::{Campaign, Replayer, Verdict};
 use pgweave::case::Case;
 use pgweave::check::Claim;
+use pgweave::explore::StrategyKind;
 use pgweave::history::{Ended, Outcome};
 use pgweave::prelude::*;
 use pgweave::replay::CaseFile;
@@ -126,7 +127,7 @@ fn a_clock_jumps_when_its_turn_comes() {
 #[test]
 fn a_lost_connection_is_no_violation_and_is_contention() {
     let sessions = ["add", "terminate"].map(|op| vec![op.to_owned()]);
-    let report = Campaign::new(Counter).program(sessions.into(), Schedules::ByPreemptions).run();
+    let report = Campaign::new(Counter).program(sessions.into(), StrategyKind::Exhaustive).run();
     let report = report.expect("a PostgreSQL server is needed");
     assert_eq!(report.verdict, Verdict::Holds, "{report}");
     assert!(report.contention.faults > 0);
