@@ -7,6 +7,7 @@ pub mod acknowledged;
 pub mod contention;
 pub mod declared_errors;
 pub mod ends;
+pub mod graph;
 pub mod same;
 pub mod serial;
 mod sql;

@@ -2,6 +2,7 @@
 //! the result, stderr the talk.
 
 mod cells;
+mod check;
 mod db;
 mod exit;
 mod fuzz;
@@ -43,6 +44,8 @@ enum Command {
     Shrink(shrink::ShrinkArgs),
     /// Look for new cases for so many minutes.
     Fuzz(fuzz::FuzzArgs),
+    /// Judge histories that others recorded, in the form of Jepsen's Elle.
+    Check(check::CheckArgs),
     /// Manage a PostgreSQL server that outlives the command.
     Db(db::DbArgs),
 }
@@ -79,6 +82,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Replay(args) => replay::run(args, &outside),
         Command::Shrink(args) => shrink::run(args, &outside),
         Command::Fuzz(args) => fuzz::run(args, &outside),
+        Command::Check(args) => check::run(args, &outside),
         Command::Db(args) => {
             let code = outside::block_on(db::run(args))??;
             Ok(if code == 0 { Exit::Verified } else { Exit::CouldNot })

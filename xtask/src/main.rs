@@ -26,11 +26,12 @@ const OWN: [(&str, &str); 2] = [
 ];
 
 /// What is handed to the pgweave binary, with a sentence each. A new command of the binary gets a line here.
-const HANDED_OVER: [(&str, &str); 5] = [
+const HANDED_OVER: [(&str, &str); 6] = [
     ("verify", "Checks the registry's variants at every isolation level, or one cell of that table."),
     ("replay", "Runs a case file again, and says whether every run gave the same history."),
     ("shrink", "Makes a case file smaller while it still violates the same claim."),
     ("fuzz", "Looks for new cases for so many minutes."),
+    ("check", "Judges histories that others recorded, and shows the cycle that breaks a level."),
     ("db", "Manages the database: up, down, status, url, psql, reset, logs."),
 ];
 

@@ -12,7 +12,7 @@ fn alone_or_with_help_it_lists_every_command() {
         let output = xtask(args);
         assert_eq!(output.status.code(), Some(0));
         let list = String::from_utf8(output.stdout).unwrap();
-        for command in ["verify", "replay", "shrink", "fuzz", "db", "test", "loom"] {
+        for command in ["verify", "replay", "shrink", "fuzz", "check", "db", "test", "loom"] {
             assert!(
                 list.lines().any(|line| line.starts_with(&format!("  {command:<8}"))),
                 "{command} in {list}"
