@@ -233,7 +233,7 @@ impl Teller<'_> {
         let step = &self.history.steps[number];
         let mut change = self.latest(step.session, moment);
         if let Action::Run { statements, transaction } = &step.action {
-            if let Some((last, statement)) = statements.iter().enumerate().last() {
+            if let Some((last, statement)) = statements.iter().enumerate().next_back() {
                 change.take(Place(number, last), statement);
             }
             change.stand(*transaction, step);

@@ -3,7 +3,7 @@
 //! Statement text is read only as far as that takes; what cannot be told is left out.
 
 use super::super::text::{clip, visible};
-use crate::history::{Action, Datum, Statement, Step};
+use crate::history::{Action, Datum, Fault, Statement, Step};
 use crate::sql_text::{one_line, with_values};
 
 /// More of a statement than this many columns is cut.
@@ -64,14 +64,25 @@ fn locks(asked: &str) -> bool {
     ["FOR UPDATE", "FOR NO KEY UPDATE", "FOR SHARE", "FOR KEY SHARE"].iter().any(|lock| asked.contains(lock))
 }
 
-/// The statement that a step is about: its last one, behind any BEGIN and SET.
+/// The statement that a step is about: the one that failed, before any ROLLBACK, or else the last one, behind any BEGIN
+/// and SET.
 pub(super) fn telling(step: &Step) -> Option<&Statement> {
-    step.statements().last()
+    let statements = step.statements();
+    statements.iter().find(|statement| statement.error.is_some()).or(statements.last())
+}
+
+fn verb_of_no_statement(action: &Action) -> &'static str {
+    match action {
+        Action::Fault { fault: Fault::CutBeforeCommit | Fault::CutAfterCommit, .. } => "cuts",
+        Action::Fault { fault: Fault::Terminate, .. } => "terminates",
+        Action::Fault { fault: Fault::ClockJump { .. }, .. } => "jumps",
+        Action::Run { .. } | Action::Wake { .. } => "wakes",
+    }
 }
 
 /// The verb, in capitals; for a read that locks, the lock.
 pub(super) fn verb(step: &Step) -> String {
-    let Some(statement) = telling(step) else { return "wakes".into() };
+    let Some(statement) = telling(step) else { return verb_of_no_statement(&step.action).into() };
     let asked = one_line(&statement.sql).to_ascii_uppercase();
     if Kind::of_statement(statement) == Kind::Lock && !asked.starts_with("LOCK") {
         return if asked.contains("SHARE") { "FOR SHARE".into() } else { "FOR UPDATE".into() };
