@@ -98,8 +98,8 @@ pub(super) fn small<Op: Clone>(scope: &[Op], sessions: &RangeInclusive<usize>) -
     sizes
 }
 
-/// One more round of an exhaustive exploration: each program that is not complete gets its share of `cases`, one at least
-/// as far as they go.
+/// One more round of an exhaustive exploration: each program that is not complete gets its share of `cases`. Where there
+/// are fewer cases than programs, the first ones get one each.
 pub(super) fn round<Op: Clone>(programs: &[Explored<Op>], cases: u64) -> Vec<Unit<Op>> {
     let open: Vec<_> = programs.iter().filter(|program| !program.exploration.is_complete()).collect();
     let share = cases.checked_div(open.len() as u64).unwrap_or(0).max(1);
