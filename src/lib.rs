@@ -190,6 +190,7 @@ pub mod cli;
 pub mod explore;
 #[cfg(not(loom))]
 pub mod gate;
+pub mod histories;
 pub mod history;
 pub mod isolation;
 #[cfg(not(loom))]

@@ -9,6 +9,7 @@ pub mod coverage;
 pub mod declared_errors;
 pub mod ends;
 mod footprint;
+pub mod graph;
 mod reach;
 pub mod same;
 pub mod serial;

@@ -2,6 +2,7 @@
 //! the result, stderr the talk.
 
 mod cells;
+mod check;
 mod db;
 mod demo;
 mod exit;
@@ -55,6 +56,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Measure pgweave on the bug zoo: is each bug found, how soon, and how small does it get?
     Zoo(zoo::ZooArgs),
+    /// Judge histories that others recorded, in the form of Jepsen's Elle.
+    Check(check::CheckArgs),
     /// Manage a PostgreSQL server that outlives the command.
     Db(db::DbArgs),
 }
@@ -96,6 +99,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Spec(args) => spec::run(args, &outside),
         Command::Demo(args) => demo::run(args, &outside),
         Command::Zoo(args) => zoo::run(args, &outside),
+        Command::Check(args) => check::run(args, &outside),
         Command::Db(args) => {
             let code = outside::block_on(db::run(args))??;
             Ok(if code == 0 { Exit::Verified } else { Exit::CouldNot })

@@ -5,6 +5,8 @@
 //! where it belongs (the result to stdout, the talk to stderr).
 
 mod cell;
+pub mod checked;
+pub mod cycle;
 pub mod github;
 pub mod json;
 pub mod listing;

@@ -13,7 +13,7 @@ fn alone_or_with_help_it_lists_every_command() {
         assert_eq!(output.status.code(), Some(0));
         let list = String::from_utf8(output.stdout).unwrap();
         let commands =
-            ["verify", "replay", "explain", "shrink", "fuzz", "zoo", "spec", "demo", "db", "test", "loom"];
+            ["verify", "replay", "explain", "shrink", "fuzz", "zoo", "spec", "demo", "check", "db", "test", "loom"];
         for command in commands {
             assert!(
                 list.lines().any(|line| line.starts_with(&format!("  {command:<8}"))),
