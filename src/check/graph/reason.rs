@@ -66,9 +66,11 @@ fn is_next(observed: &Observed, key: Key, earlier: Version, later: Version) -> b
     }
 }
 
-/// Whether the cycle is a lost update: on one key, someone wrote over versions that came after the one it had read.
+/// Whether the cycle is a lost update: on one key, someone wrote over versions that came after the one that it had read
+/// before all else. The scan finds every lost update; this tells which cycles show nothing more than one.
 pub(crate) fn is_lost_update(observed: &Observed, cycle: &Cycle) -> bool {
-    let anti = cycle.iter().filter(|link| link.kind == Kinds::RW).count();
+    let is_anti = |link: &&Link| link.kind == Kinds::RW;
+    let anti = cycle.iter().filter(is_anti).count();
     let writes = cycle.iter().filter(|link| link.kind == Kinds::WW).count();
     let shape = anti + writes == cycle.len() && (anti == 1 || anti == 2 && cycle.len() == 2);
     if !shape {
@@ -80,5 +82,20 @@ pub(crate) fn is_lost_update(observed: &Observed, cycle: &Cycle) -> bool {
         keys
     };
     let first = keys(&cycle[0]);
-    first.len() == 1 && cycle[1..].iter().all(|link| keys(link) == first)
+    first.len() == 1
+        && cycle[1..].iter().all(|link| keys(link) == first)
+        && cycle.iter().filter(is_anti).all(|link| overwrites(observed, cycle, link, first[0]))
+}
+
+/// Whether the link's source first read of `key` what another wrote, and its write that closes the cycle came later.
+fn overwrites(observed: &Observed, cycle: &Cycle, anti: &Link, key: Key) -> bool {
+    let met = observed.operations(anti.from).iter().position(|met| met.key() == key);
+    let placed = observed.placed(key);
+    reasons(observed, anti)
+        .filter(|read| Some(read.from) == met && observed.writer(key, read.from_version) != Some(anti.from))
+        .any(|read| {
+            let mut closing = cycle.iter().filter(|link| link.to == anti.from);
+            let later = |version: Version| version > read.from_version || version.0 > placed;
+            closing.any(|link| reasons(observed, link).any(|write| later(write.to_version)))
+        })
 }

@@ -224,14 +224,14 @@ impl Scanner<'_> {
             state.expected != Version::UNKNOWN && (state.expected.0 + 1 != version.0 || !is_placed);
         state.interrupted |= shape == Shape::List && after_expected;
         state.expected = version;
-        let external = (!state.wrote).then_some(state.external);
+        let external = state.external;
         state.wrote = true;
         if future {
             let evidence = Evidence::Key { key, transactions: vec![txn], versions: vec![version] };
             self.findings.add(Anomaly::FutureRead, evidence);
         }
-        if let Some(seen) = external.filter(|&seen| seen != Version::UNKNOWN) {
-            self.judge_update(txn, key, seen, version);
+        if external != Version::UNKNOWN {
+            self.judge_update(txn, key, external, version);
         }
     }
 
@@ -257,6 +257,8 @@ impl Scanner<'_> {
                 versions: vec![seen, between, version],
             };
             self.findings.add(Anomaly::LostUpdate, evidence);
+            // One update is lost once.
+            self.state(txn, key).external = Version::UNKNOWN;
         }
     }
 }
