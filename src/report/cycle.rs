@@ -2,8 +2,6 @@
 //!
 //! What keys and values are called is the caller's to know: it implements [`Words`]. Nothing here looks for a cycle.
 
-use std::fmt::Write;
-
 use crate::check::graph::{
     Action, Anomaly, Cycle, Evidence, Fate, Finding, Key, Kinds, Link, Observed, Operation, Reason, Shape,
     Txn, Version, Words, reason,
@@ -206,12 +204,13 @@ impl Teller<'_> {
     }
 
     fn conclusion(&self, cycle: &Cycle) -> String {
-        let mut chain = String::new();
-        for link in cycle {
-            let _ = write!(chain, "{} before ", self.name(link.from));
+        const SHOWN_MAX: usize = 6;
+        let mut names: Vec<String> = cycle.iter().map(|link| self.name(link.from)).collect();
+        if names.len() > SHOWN_MAX {
+            names.splice(2..names.len() - 1, ["…".to_owned()]);
         }
-        let first = cycle.first().map_or_else(String::new, |link| self.name(link.from));
-        format!("{chain}{first}: no serial order can have that.")
+        names.extend(cycle.first().map(|link| self.name(link.from)));
+        format!("{}: no serial order can have that.", names.join(" before "))
     }
 
     /// What is wrong with versions of one key.

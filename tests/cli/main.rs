@@ -1,6 +1,7 @@
 //! The command line from outside: what it prints, what it saves, how it ends.
 #![cfg(not(loom))]
 
+mod check;
 mod fuzz;
 mod replay;
 mod usage;

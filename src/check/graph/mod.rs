@@ -25,6 +25,7 @@ mod dependencies;
 mod edges;
 mod fan;
 mod judge;
+mod linearize;
 mod model;
 mod observed;
 mod order;

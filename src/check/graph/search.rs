@@ -115,6 +115,7 @@ impl Searcher {
             self.visited.resize(states, Visit::default());
         }
         let mut best: Option<Cycle> = None;
+        let mut met_any = false;
         for depth in [3, 4, 6, usize::MAX] {
             for start in 0..part.transactions {
                 let below = best.as_ref().map_or(depth, Vec::len);
@@ -123,14 +124,15 @@ impl Searcher {
                 }
                 if self.budget == 0 {
                     // What is known to be there is found, however long that takes.
-                    match (&best, effort) {
-                        (None, Effort::UntilFound) if depth < usize::MAX => break,
-                        (None, Effort::UntilFound) => {}
+                    match (met_any, effort) {
+                        (false, Effort::UntilFound) if depth < usize::MAX => break,
+                        (false, Effort::UntilFound) => {}
                         _ => return (best, Searched::InPart),
                     }
                 }
                 let found = self.from(part, members, pattern, start, below);
                 let found = found.map(|cycle| if pattern.alternating { simple(cycle) } else { cycle });
+                met_any |= found.is_some();
                 if let Some(cycle) = found.filter(|cycle| accept(cycle)) {
                     best = Some(cycle);
                 }

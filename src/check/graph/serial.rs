@@ -1,5 +1,7 @@
 //! A guess at the order of versions where it is not known: that of a serial run, as far as there is one.
 //!
+//! A serial run that keeps real time is looked for first. Where there is none:
+//!
 //! 1. Transactions are run one after another, on paper. One may run when all that must come before it has run, its
 //!    reads show what is there, and nobody is left who must read what it overwrites.
 //! 2. Of those that may run, the one goes first that ended first.
@@ -13,13 +15,16 @@ use std::collections::{BinaryHeap, HashMap};
 
 use super::dependencies::{self, Next};
 use super::edges::{Edges, Graph};
+use super::linearize;
 use super::observed::{Action, Fate, Key, Observed, Transaction, Version};
 
 /// The history with all versions in an order that agrees with what is known.
 pub fn with_guessed_order(observed: &Observed) -> Observed {
-    let mut run = Run::new(observed);
-    run.go();
-    let order = run.order;
+    let order = linearize::serial_order(observed).unwrap_or_else(|| {
+        let mut run = Run::new(observed);
+        run.go();
+        run.order
+    });
     let mut renumbered: HashMap<(Key, Version), u32> = HashMap::new();
     let mut placed = vec![0u32; observed.keys()];
     let place = |version: (Key, Version), placed: &mut Vec<u32>, map: &mut HashMap<_, u32>| {

@@ -1,0 +1,65 @@
+//! Judging histories from elsewhere: exit codes, and where the output goes.
+
+use crate::command::{Ran, Scratch};
+
+const SKEW: &str = "{:type :ok, :process 0, :value [[:r :x nil] [:append :y 1]]}
+{:type :ok, :process 1, :value [[:r :y nil] [:append :x 1]]}
+";
+
+/// A folder with histories in it.
+fn histories(name: &str) -> Scratch {
+    let scratch = Scratch::new(name);
+    for (file, text) in [
+        ("skew.edn", SKEW),
+        ("alone.edn", "{:type :ok, :process 0, :value [[:r :x nil]]}"),
+        ("cut.edn", &format!("{SKEW}{{:type :ok, :process 2, :value [[:r :x")),
+    ] {
+        std::fs::write(scratch.path().join(file), text).expect("it can be written");
+    }
+    scratch
+}
+
+#[test]
+fn the_exit_code_is_the_verdict() {
+    let scratch = histories("check-codes");
+    for (line, expected, words) in [
+        ("check skew.edn", 1, "write skew (G2-item)"),
+        ("check skew.edn", 1, "T1 before T2 before T1"),
+        ("check skew.edn --model snapshot-isolation", 0, "allowed  write skew (G2-item)"),
+        // Without beginnings nothing is known of real time.
+        ("check alone.edn --model strict-serializable", 3, "no :invoke lines"),
+        ("check alone.edn skew.edn", 1, "alone.edn against serializable"),
+    ] {
+        let Ran { code, out, err } = scratch.run(line);
+        assert_eq!((code, err.as_str()), (Some(expected), ""), "{line}: {out}");
+        assert!(out.contains(words), "{line}: {out}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_ends_with_2_and_its_place() {
+    let scratch = histories("check-usage");
+    for (line, words) in [
+        ("check cut.edn", "cut.edn:3: the line ends"),
+        ("check none.edn", "none.edn cannot be read"),
+        ("check skew.edn --model snapshot", "snapshot-isolation"),
+        ("check", "<FILES>"),
+    ] {
+        let Ran { code, out, err } = scratch.run(line);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{line}: {err}");
+        assert!(err.contains(words), "{line}: {err}");
+    }
+}
+
+#[test]
+fn json_is_one_object_a_history() {
+    let scratch = histories("check-json");
+    let Ran { code, out, err } = scratch.run("check skew.edn --format json");
+    assert_eq!((code, err.as_str()), (Some(1), ""));
+    let object: serde_json::Value = serde_json::from_str(&out).expect("one object");
+    for (key, value) in [("verdict", "violated"), ("anomaly", "G2-item"), ("model", "serializable")] {
+        assert_eq!(object[key], value);
+    }
+    assert_eq!(object["anomalies"][0]["cycle"].as_array().map(Vec::len), Some(2));
+    assert_eq!(object["levels"]["snapshot-isolation"], true);
+}
