@@ -34,7 +34,7 @@ fn wrong_usage_ends_with_2_and_the_remedy() {
         ("replay", &["<FILE>"]),
         ("replay none.toml", &["none.toml", "No such file"]),
         ("replay key.toml", &["key.toml:6:1:", "colour"]),
-        ("replay op.toml", &["op.toml:8:6:", "rename model 1"]),
+        ("replay op.toml", &["op.toml:7:6:", "rename model 1"]),
         ("replay schedule.toml", &["schedule.toml:5:12:", "letters A to Z"]),
         ("replay variant.toml", &["variant.toml", "register/clever"]),
         ("replay subject.toml", &["bank", "from that subject's own test"]),

@@ -17,7 +17,9 @@ async fn code(session: &Session, word: &str) -> Result<Value, Failure> {
     let mut transaction = session.pool().begin().await?;
     sqlx::query("UPDATE account SET amount = amount + 1").execute(&mut *transaction).await?;
     match word {
-        "sleep in the server" => drop(sqlx::query("SELECT pg_sleep(1000)").execute(&mut *transaction).await?),
+        "sleep in the server" => {
+            sqlx::query("SELECT pg_sleep(1000)").execute(&mut *transaction).await?;
+        }
         "sleep in the client" => std::future::pending::<()>().await,
         "ask for ever" => loop {
             sqlx::query("SELECT amount FROM account").execute(&mut *transaction).await?;

@@ -78,7 +78,7 @@ fn a_server_that_is_killed_ends_the_run_in_one_line() {
     assert_eq!((code, out.as_str()), (Some(3), ""), "{err}");
     assert_eq!(err.lines().count(), 1, "{err}");
     assert!(err.starts_with("error: ") && err.contains("server"), "{err}");
-    assert_eq!(folders(pid), [PathBuf::new(); 0]);
+    assert_eq!(folders(pid), Vec::<PathBuf>::new());
     end_by_themselves(&folder);
 }
 
@@ -91,7 +91,7 @@ fn ends_by(name: Signal, said: &str) {
     let Ran { code, out, err } = run.end_within(HANG);
     assert_eq!((code, out.as_str()), (Some(130), ""), "{err}");
     assert_eq!(err, format!("stopped by {said}\n"));
-    assert_eq!(folders(pid), [PathBuf::new(); 0]);
+    assert_eq!(folders(pid), Vec::<PathBuf>::new());
     assert_eq!(processes(&folder), [""; 0]);
 }
 
@@ -125,6 +125,6 @@ async fn an_interrupt_drops_the_databases_on_a_server_that_stays() {
     let Ran { code, err, .. } = run.end_within(HANG);
     assert_eq!((code, err.as_str()), (Some(130), "stopped by SIGINT\n"));
     assert_eq!(databases(&url, pid).await, 0);
-    assert_eq!(folders(pid), [PathBuf::new(); 0]);
+    assert_eq!(folders(pid), Vec::<PathBuf>::new());
     server.stop().await.expect("it stops");
 }

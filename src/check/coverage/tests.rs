@@ -137,6 +137,9 @@ struct Server {
     steps: Vec<Step>,
 }
 
+/// What each key holds, and after how many commits it was written.
+type Values = BTreeMap<char, (u32, u32)>;
+
 #[derive(Clone, Default)]
 struct Client {
     next: usize,
@@ -144,7 +147,7 @@ struct Client {
     written: BTreeMap<char, u32>,
     locked: BTreeSet<char>,
     /// Number of commits and the values then.
-    snapshot: Option<(u32, BTreeMap<char, (u32, u32)>)>,
+    snapshot: Option<(u32, Values)>,
     failed: bool,
     waits: Option<usize>,
     log: Vec<String>,
