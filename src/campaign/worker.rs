@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tracing::Instrument;
+
 use super::judge::Judge;
 use super::plan::{Explored, Unit};
 use super::stand::{StandingLane, lost_or};
@@ -264,7 +266,8 @@ impl<'a, S: Subject> Worker<'a, S> {
                 if !self.alone.contains_key(&text) {
                     let case = self.case(vec![vec![op.clone()]], Schedule::default());
                     let mut strategy = Follow::new(&case.schedule);
-                    let traced = self.standing.lane.run(&case, &mut strategy).await;
+                    let dry = tracing::debug_span!("dry run");
+                    let traced = self.standing.lane.run(&case, &mut strategy).instrument(dry).await;
                     let history = traced.map_err(|error| lost_or(&self.setup.server, error))?.history;
                     if self.alone.len() == ALONE_MAX {
                         self.alone.clear();

@@ -20,7 +20,9 @@ use super::{Limits, LockReports, story};
 use crate::case::Case;
 use crate::explore::{Choice, Strategy};
 use crate::gate::{Gate, Mode, Settings, View};
-use crate::history::{Ended, Failure, History, OpId, Outcome, State, Statement};
+use crate::history::{
+    Action, Ended, Failure, Fault, History, OpId, Outcome, State, Statement, Step, Transaction,
+};
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
 use crate::server::Endpoint;
@@ -149,7 +151,9 @@ impl<S: Subject> Lane<S> {
         if history.ended == Ended::Complete {
             history.state = self.observer.state().await?;
             history.answers = self.observer.answers(&self.queries).await?;
-        } else {
+        }
+        // A pool does not notice that an idle connection was lost, and would hand it to the next case.
+        if history.ended != Ended::Complete || history.steps.iter().any(cuts_a_connection) {
             self.replace_sessions().await?;
         }
         if history.steps.iter().flat_map(|step| step.statements()).any(leaves_traces) {
@@ -331,6 +335,15 @@ const DEALLOCATE_NAMED: &str = "DO $$ DECLARE named text; BEGIN
     FOR named IN SELECT name FROM pg_catalog.pg_prepared_statements WHERE from_sql LOOP
         EXECUTE pg_catalog.format('DEALLOCATE %I', named);
     END LOOP; END $$";
+
+/// Whether a step ended a connection, its own or another session's.
+fn cuts_a_connection(step: &Step) -> bool {
+    match &step.action {
+        Action::Run { transaction, .. } => *transaction == Transaction::Lost,
+        Action::Fault { fault, .. } => !matches!(fault, Fault::ClockJump { .. }),
+        Action::Wake { .. } => false,
+    }
+}
 
 fn set_level(isolation: Isolation) -> String {
     format!("SET SESSION default_transaction_isolation = '{}'", isolation.guc())

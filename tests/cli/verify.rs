@@ -39,6 +39,7 @@ fn the_last_line_of_a_cell_is_one_object_with_the_promised_keys() {
             "switches",
             "case_file",
             "contention",
+            "coverage",
         ];
         assert_eq!(keys(&cell), promised);
         assert_eq!((&cell["format"], &cell["verdict"]), (&Value::from(1), &Value::from(verdict)));
