@@ -180,6 +180,8 @@ impl Connection {
 
     fn sever(&mut self) {
         self.fate = Fate::Severed;
+        // Whatever its backend waits for, the wait is being cancelled.
+        self.lock_wait = LockWait::None;
         self.held.clear();
     }
 

@@ -166,7 +166,8 @@ impl Gate {
             view.under_way |= connection.under_way();
             view.held = view.held.or(connection.held());
             view.in_transaction |= matches!(connection.transaction, Transaction::Open | Transaction::Failed);
-            view.lock_reported |= connection.under_way() && connection.lock_wait == LockWait::Reported;
+            let waits = connection.lock_wait == LockWait::Reported && !connection.is_severed();
+            view.lock_reported |= connection.under_way() && waits;
         }
         view
     }
@@ -276,7 +277,10 @@ impl Gate {
     pub fn waiting_pids(&self, session: SessionId) -> Vec<i32> {
         let connections = self.shared.connections.borrow();
         let of_session = connections.values().filter(|link| link.connection.session == session);
-        of_session.filter(|link| link.connection.under_way()).map(|link| link.connection.pid).collect()
+        of_session
+            .filter(|link| link.connection.under_way() && !link.connection.is_severed())
+            .map(|link| link.connection.pid)
+            .collect()
     }
 
     /// Which sessions broke the protocol or died in mid-message since this was last asked, and how.
