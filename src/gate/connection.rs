@@ -20,12 +20,27 @@ pub enum Mode {
     Held,
 }
 
+/// When the server sees a BEGIN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Begins {
+    /// With the statement that follows it, which saves a way there and back.
+    #[default]
+    Deferred,
+    /// When it is released.
+    AtOnce,
+}
+
 /// What is held: the messages up to a Sync, Query or Flush, or the wish to close.
 #[derive(Debug)]
 enum Group {
     Messages {
         frames: Vec<Frame>,
         effect: Effect,
+    },
+    /// A simple Query that only begins a transaction, with the tag of its answer.
+    Begin {
+        frame: Frame,
+        tag: &'static str,
     },
     /// A simple Query that only ends a transaction.
     End(Frame),
@@ -68,6 +83,8 @@ enum Origin {
     Client,
     /// The gate itself; the answer is kept from the client.
     Gate,
+    /// The client, for a BEGIN that the gate has answered.
+    Begun,
 }
 
 /// A connection through the gate.
@@ -98,14 +115,18 @@ pub struct Connection {
     current_sql: String,
     /// Whether the transaction may have savepoints.
     savepoints: bool,
+    /// A BEGIN that the gate has answered and the server has not seen: it goes with what follows.
+    begun: Option<Frame>,
+    begins: Begins,
     fate: Fate,
 }
 
 impl Connection {
     /// A connection whose start-up packet is on its way.
-    pub fn new(session: SessionId) -> Self {
+    pub fn new(session: SessionId, begins: Begins) -> Self {
         Self {
             session,
+            begins,
             pid: 0,
             transaction: Transaction::Idle,
             lock_wait: LockWait::None,
@@ -121,6 +142,7 @@ impl Connection {
             recorder: Recorder::default(),
             current_sql: String::new(),
             savepoints: false,
+            begun: None,
             fate: Fate::Whole,
         }
     }
@@ -139,6 +161,7 @@ impl Connection {
     pub fn held(&self) -> Option<Effect> {
         self.held.front().map(|group| match group {
             Group::Messages { effect, .. } => *effect,
+            Group::Begin { .. } => Effect::Fused,
             Group::End(_) if self.is_idle() => Effect::None,
             Group::End(_) if self.has_let_go() => Effect::Trailing,
             Group::End(_) | Group::Close => Effect::Step,
@@ -257,9 +280,14 @@ impl Connection {
     fn group_of(&self, mut frames: Vec<Frame>) -> Result<Group, WireError> {
         if let [frame] = frames.as_slice()
             && frame.tag == b'Q'
-            && effect::only_ends(&frame.body().text()?)
         {
-            return Ok(Group::End(frames.remove(0)));
+            let sql = frame.body().text()?;
+            if effect::only_ends(&sql) {
+                return Ok(Group::End(frames.remove(0)));
+            }
+            if let Some(tag) = effect::only_begins(&sql) {
+                return Ok(Group::Begin { frame: frames.remove(0), tag });
+            }
         }
         let effect = self.recorder.effect(&frames);
         Ok(Group::Messages { frames, effect })
@@ -307,6 +335,10 @@ impl Connection {
                 self.send(&frame);
             }
             Some(Group::End(frame)) => self.send_all(&[frame])?,
+            Some(Group::Begin { frame, tag }) if self.begins == Begins::Deferred && self.is_idle() => {
+                self.begin(frame, tag)?;
+            }
+            Some(Group::Begin { frame, .. }) => self.send_all(&[frame])?,
             Some(Group::Messages { frames, .. }) => self.send_all(&frames)?,
         }
         Ok(())
@@ -332,6 +364,34 @@ impl Connection {
         Ok(())
     }
 
+    /// Answers a BEGIN in the server's place. It does nothing that anyone could notice until a statement follows, and so it
+    /// travels with that one.
+    fn begin(&mut self, frame: Frame, tag: &'static str) -> Result<(), WireError> {
+        self.recorder.sent(&frame)?;
+        self.begun = Some(frame);
+        let answer = [wire::frame(b'C', &[tag.as_bytes(), b"\0"].concat()), wire::frame(b'Z', b"T")].concat();
+        let mut answer = BytesMut::from(&answer[..]);
+        self.to_client.extend_from_slice(&answer);
+        while let Some(frame) = wire::take_frame(&mut answer)? {
+            self.recorder.received(&frame)?;
+        }
+        self.transaction = Transaction::Open;
+        Ok(())
+    }
+
+    /// Whether the server has not seen a BEGIN that has been answered.
+    pub fn has_begun(&self) -> bool {
+        self.begun.is_some()
+    }
+
+    /// Sends a BEGIN that the server has not seen. Its own answer is kept from the client, who has one.
+    pub fn send_begun(&mut self) {
+        if let Some(frame) = self.begun.take() {
+            self.awaited.push_back(Origin::Begun);
+            self.to_server.extend_from_slice(&frame.raw);
+        }
+    }
+
     fn send_all(&mut self, frames: &[Frame]) -> Result<(), WireError> {
         let text = self.recorder.text(frames);
         if !text.is_empty() {
@@ -346,6 +406,7 @@ impl Connection {
     }
 
     fn send(&mut self, frame: &Frame) {
+        self.send_begun();
         self.to_server.extend_from_slice(&frame.raw);
         self.synced = matches!(frame.tag, b'S' | b'Q' | b'F');
         if self.synced {
@@ -390,8 +451,17 @@ impl Connection {
         if frame.tag == b'Z' {
             self.awaited.pop_front();
         }
-        if origin == Some(Origin::Gate) {
-            return Ok(());
+        match origin {
+            Some(Origin::Gate) => return Ok(()),
+            Some(Origin::Begun) if frame.tag != b'E' => return Ok(()),
+            Some(Origin::Begun) => {
+                let report = Report::read(&frame)?;
+                // The client believes that it is in a transaction. The end of the connection it may as well be told.
+                if report.severity == "ERROR" {
+                    return Err(WireError::Refused(report.message));
+                }
+            }
+            Some(Origin::Client) | None => {}
         }
         self.recorder.received(&frame)?;
         match self.fate {
@@ -424,6 +494,7 @@ impl Connection {
 
     /// The server has closed the connection.
     pub fn lost(&mut self) {
+        self.begun = None;
         self.transaction = Transaction::Lost;
         self.lock_wait = LockWait::None;
         self.held.clear();
@@ -447,7 +518,7 @@ mod tests {
 
     /// A connection whose client has sent `sql`, one after another, each released and answered with a status.
     fn after(answered: &[(&str, u8)]) -> Connection {
-        let mut connection = Connection::new(SessionId::new(0));
+        let mut connection = Connection::new(SessionId::new(0), Begins::AtOnce);
         connection.server_sent(ready(b'I')).unwrap();
         for (sql, status) in answered {
             connection.client_sent(query(sql), Mode::Held).unwrap();
@@ -464,7 +535,11 @@ mod tests {
     }
 
     fn ready(status: u8) -> Frame {
-        wire::take_frame(&mut BytesMut::from(&wire::frame(b'Z', &[status])[..])).unwrap().unwrap()
+        frame(&wire::frame(b'Z', &[status]))
+    }
+
+    fn frame(bytes: &[u8]) -> Frame {
+        wire::take_frame(&mut BytesMut::from(bytes)).unwrap().unwrap()
     }
 
     #[test]
@@ -500,6 +575,43 @@ mod tests {
             assert!(connection.is_severed() && connection.under_way() && connection.was_lost());
             assert!(connection.to_client.is_empty(), "the client sees no answer");
         }
+    }
+
+    #[test]
+    fn a_begin_is_answered_at_once_and_travels_with_what_follows() {
+        let mut connection = after(&[]);
+        connection.begins = Begins::Deferred;
+        connection.client_sent(query("BEGIN"), Mode::Held).unwrap();
+        assert_eq!(connection.held(), Some(Effect::Fused));
+        connection.release().unwrap();
+        assert!(connection.to_server.is_empty() && !connection.under_way() && connection.has_begun());
+        let answer = [wire::frame(b'C', b"BEGIN\0"), wire::frame(b'Z', b"T")].concat();
+        assert_eq!(&connection.to_client[..], answer);
+        assert_eq!(connection.transaction, Transaction::Open);
+        connection.to_client.clear();
+        connection.client_sent(query("UPDATE t"), Mode::Held).unwrap();
+        connection.release().unwrap();
+        assert_eq!(&connection.to_server[..], [wire::query("BEGIN"), wire::query("UPDATE t")].concat());
+        for answer in
+            [wire::frame(b'C', b"BEGIN\0"), wire::frame(b'Z', b"T"), wire::frame(b'C', b"UPDATE 1\0")]
+        {
+            connection.server_sent(frame(&answer)).unwrap();
+        }
+        assert_eq!(&connection.to_client[..], wire::frame(b'C', b"UPDATE 1\0"));
+        let statements = connection.take_statements();
+        let tags: Vec<_> = statements.iter().filter_map(|statement| statement.tag.as_deref()).collect();
+        assert_eq!(tags, ["BEGIN", "UPDATE 1"]);
+    }
+
+    #[test]
+    fn a_begin_that_the_server_refuses_ends_the_connection() {
+        let mut connection = after(&[]);
+        connection.begins = Begins::Deferred;
+        connection.client_sent(query("BEGIN"), Mode::Held).unwrap();
+        connection.release().unwrap();
+        connection.send_begun();
+        let error = wire::frame(b'E', b"VERROR\0C0A000\0Mnot here\0\0");
+        assert_eq!(connection.server_sent(frame(&error)), Err(WireError::Refused("not here".into())));
     }
 
     #[test]

@@ -44,6 +44,32 @@ pub fn only_ends(sql: &str) -> bool {
     matches!(words.iter().map(String::as_str).collect::<Vec<_>>()[..], ["ROLLBACK" | "ABORT"])
 }
 
+/// The tag of the server's answer to a text that only begins a transaction, and in a way that it does not refuse where
+/// none is open.
+pub fn only_begins(sql: &str) -> Option<&'static str> {
+    let words: Vec<_> = words(sql.trim_end().trim_end_matches(';')).collect();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let (tag, mut modes) = match words[..] {
+        ["BEGIN", "WORK" | "TRANSACTION", ref modes @ ..] | ["BEGIN", ref modes @ ..] => ("BEGIN", modes),
+        ["START", "TRANSACTION", ref modes @ ..] => ("START TRANSACTION", modes),
+        _ => return None,
+    };
+    while !modes.is_empty() {
+        modes = match modes {
+            ["ISOLATION", "LEVEL", "SERIALIZABLE", rest @ ..]
+            | ["ISOLATION", "LEVEL", "REPEATABLE", "READ", rest @ ..]
+            | ["ISOLATION", "LEVEL", "READ", "COMMITTED" | "UNCOMMITTED", rest @ ..]
+            | ["READ", "ONLY" | "WRITE", rest @ ..]
+            | ["NOT", "DEFERRABLE", rest @ ..]
+            | ["DEFERRABLE", rest @ ..] => rest,
+            _ => return None,
+        };
+    }
+    // Commas are no words: only where they stand rightly is the text surely one that the server takes.
+    let plain = |c: char| c.is_alphanumeric() || c.is_whitespace() || c == ';';
+    sql.chars().all(plain).then_some(tag)
+}
+
 /// Whether a text commits something: COMMIT, or a write where no transaction block is open.
 pub fn commits(sql: &str, transaction: Transaction) -> bool {
     const ENDS: &[&str] = &["COMMIT", "END"];
@@ -93,6 +119,24 @@ mod tests {
     fn a_plain_rollback_only_ends() {
         assert!(only_ends("ROLLBACK") && only_ends(" rollback; "));
         assert!(!only_ends("ROLLBACK TO s") && !only_ends("COMMIT") && !only_ends("ROLLBACK; SELECT 1"));
+    }
+
+    #[test]
+    fn a_text_only_begins_when_the_server_is_sure_to_take_it() {
+        for (sql, tag) in [
+            ("BEGIN", Some("BEGIN")),
+            ("begin work;", Some("BEGIN")),
+            ("START TRANSACTION READ ONLY", Some("START TRANSACTION")),
+            ("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ WRITE NOT DEFERRABLE", Some("BEGIN")),
+            ("BEGIN READ", None),
+            ("BEGIN ISOLATION LEVEL SNAPSHOT", None),
+            ("BEGIN ISOLATION LEVEL SERIALIZABLE,, READ ONLY", None),
+            ("BEGIN; SELECT 1", None),
+            ("START", None),
+            ("COMMIT", None),
+        ] {
+            assert_eq!(only_begins(sql), tag, "{sql}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use tokio::net::UnixListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-pub use connection::{Cut, LockWait, Mode};
+pub use connection::{Begins, Cut, LockWait, Mode};
 pub use effect::Effect;
 pub use record::without_ids;
 
@@ -34,6 +34,7 @@ use crate::schedule::SessionId;
 use crate::server::Endpoint;
 use connection::Connection;
 use folder::GateFolder;
+use stream::Stream;
 
 /// The number in the name of each session's socket.
 const PORT: u16 = 5432;
@@ -47,6 +48,7 @@ struct Shared {
     endpoint: Endpoint,
     settings: RefCell<Settings>,
     mode: Cell<Mode>,
+    begins: Begins,
     connections: RefCell<BTreeMap<u64, Link>>,
     next_id: Cell<u64>,
     changed: Arc<Notify>,
@@ -80,7 +82,23 @@ impl Armed {
 #[derive(Debug)]
 struct Link {
     connection: Connection,
+    /// None until it is connected.
+    server: Option<Rc<Stream>>,
     wake: Rc<Notify>,
+}
+
+impl Link {
+    /// Sends what is on its way to the server at once, and leaves the rest to the relay.
+    fn send(&mut self) {
+        if let Some(server) = &self.server {
+            // An error shows when the relay next reads.
+            let _ = server.write(&mut self.connection.to_server);
+        }
+        let connection = &self.connection;
+        if !connection.to_server.is_empty() || !connection.to_client.is_empty() || connection.is_severed() {
+            self.wake.notify_one();
+        }
+    }
 }
 
 /// A wire relay with one socket for each session.
@@ -109,12 +127,13 @@ impl Gate {
     ///
     /// # Errors
     /// When the sockets cannot be made.
-    pub fn open(endpoint: Endpoint, settings: Settings, sessions: usize) -> io::Result<Self> {
+    pub fn open(endpoint: Endpoint, settings: Settings, sessions: usize, begins: Begins) -> io::Result<Self> {
         let folder = GateFolder::new()?;
         let shared = Rc::new(Shared {
             endpoint,
             settings: RefCell::new(settings),
             mode: Cell::new(Mode::Open),
+            begins,
             connections: RefCell::new(BTreeMap::new()),
             next_id: Cell::new(0),
             changed: Arc::new(Notify::new()),
@@ -190,8 +209,21 @@ impl Gate {
             if let Err(error) = released {
                 self.shared.broken.borrow_mut().push((session, error.to_string()));
             }
-            link.wake.notify_one();
+            link.send();
         }
+    }
+
+    /// Lets the server see that `session` has begun a transaction, where it has not seen that yet. Returns whether there
+    /// was anything to send.
+    pub fn send_begun(&self, session: SessionId) -> bool {
+        let mut connections = self.shared.connections.borrow_mut();
+        let of_session = connections.values_mut().filter(|link| link.connection.session == session);
+        let mut begun: Vec<_> = of_session.filter(|link| link.connection.has_begun()).collect();
+        for link in &mut begun {
+            link.connection.send_begun();
+            link.send();
+        }
+        !begun.is_empty()
     }
 
     /// Lets the next commit of `whom`, of any session but `by` when none is named, lose its link.
@@ -292,7 +324,7 @@ impl Gate {
     pub fn inject(&self, sql: &str) {
         for link in self.shared.connections.borrow_mut().values_mut() {
             link.connection.inject(sql);
-            link.wake.notify_one();
+            link.send();
         }
     }
 

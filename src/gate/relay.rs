@@ -5,12 +5,11 @@ use std::io;
 use std::rc::Rc;
 
 use bytes::{BufMut, BytesMut};
-use tokio::io::Interest;
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Notify;
 
 use super::connection::{Connection, Mode};
-use super::stream::Stream;
+use super::stream::{Came, Stream};
 use super::wire::{self, WireError};
 use super::{Link, Shared};
 use crate::history::Transaction;
@@ -30,9 +29,9 @@ pub(super) async fn accept(shared: Rc<Shared>, session: SessionId, listener: Uni
     while let Ok((stream, _)) = listener.accept().await {
         let shared = shared.clone();
         tokio::task::spawn_local(async move {
-            if let Err(error) = serve(&shared, session, Stream::Unix(stream)).await {
+            if let Err(error) = serve(&shared, session, stream).await {
                 tracing::debug!(%session, %error, "a connection ended early");
-                if matches!(error, RelayError::Wire(_)) {
+                if matches!(error, RelayError::Wire(_) | RelayError::Answer(_)) {
                     shared.broken.borrow_mut().push((session, error.to_string()));
                 }
             }
@@ -48,21 +47,28 @@ enum RelayError {
     Io(#[from] io::Error),
     #[error("the client does not speak PostgreSQL's protocol: {0}")]
     Wire(#[from] WireError),
+    #[error("the server's answer cannot be passed on: {0}")]
+    Answer(WireError),
     #[error("the client went away during start-up")]
     Gone,
 }
 
-async fn serve(shared: &Rc<Shared>, session: SessionId, client: Stream) -> Result<(), RelayError> {
+async fn serve(shared: &Rc<Shared>, session: SessionId, client: UnixStream) -> Result<(), RelayError> {
+    let client = Stream::unix(client)?;
     let mut from_client = BytesMut::new();
     let Some(startup) = start(shared, &client, &mut from_client).await? else { return Ok(()) };
     let id = shared.next_id.get();
     shared.next_id.set(id + 1);
     let wake = Rc::new(Notify::new());
-    let mut connection = Connection::new(session);
+    let mut connection = Connection::new(session, shared.begins);
     connection.to_server.extend_from_slice(&startup);
-    shared.connections.borrow_mut().insert(id, Link { connection, wake: wake.clone() });
+    shared.connections.borrow_mut().insert(id, Link { connection, server: None, wake: wake.clone() });
     let result = match Stream::connect(&shared.endpoint).await {
         Ok(server) => {
+            let server = Rc::new(server);
+            if let Some(link) = shared.connections.borrow_mut().get_mut(&id) {
+                link.server = Some(server.clone());
+            }
             Relay { shared, id, client: Some(client), server, from_client, from_server: BytesMut::new() }
                 .run(&wake)
                 .await
@@ -102,8 +108,7 @@ async fn start(
                 _ => return Ok(Some(with_settings(&packet, &shared.settings.borrow()))),
             }
         }
-        client.ready(Interest::READABLE).await?;
-        if client.read(buffer)?.is_none() {
+        if client.read(buffer).await? == Came::End {
             return Err(RelayError::Gone);
         }
     }
@@ -129,14 +134,22 @@ async fn cancel(endpoint: &Endpoint, packet: &[u8]) -> io::Result<()> {
     let mut packet = BytesMut::from(packet);
     server.write(&mut packet)?;
     // The server answers by closing, once the signal is sent.
-    server.ready(Interest::READABLE).await?;
+    server.read(&mut BytesMut::new()).await?;
     Ok(())
 }
 
-/// Waits for `client`, for ever when it is gone.
-async fn ready(client: Option<&Stream>, interest: Interest) -> io::Result<()> {
+/// Reads from `client`, for ever when it is gone.
+async fn read(client: Option<&Stream>, buffer: &mut BytesMut) -> io::Result<Came> {
     match client {
-        Some(client) => client.ready(interest).await,
+        Some(client) => client.read(buffer).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until `client` has room again, for ever when it is gone or has had enough.
+async fn room(client: Option<&Stream>) -> io::Result<()> {
+    match client {
+        Some(client) => client.room().await,
         None => std::future::pending().await,
     }
 }
@@ -146,7 +159,7 @@ struct Relay<'a> {
     id: u64,
     /// None when it is gone.
     client: Option<Stream>,
-    server: Stream,
+    server: Rc<Stream>,
     from_client: BytesMut,
     from_server: BytesMut,
 }
@@ -158,24 +171,22 @@ impl Relay<'_> {
             if self.client.is_some() && self.with(|connection| connection.is_severed()) {
                 self.sever().await;
             }
-            let (to_server, to_client) = self.with(|c| (!c.to_server.is_empty(), c.to_client.len()));
-            let interest = |write: bool| match write {
-                true => Interest::READABLE | Interest::WRITABLE,
-                false => Interest::READABLE,
-            };
+            let may_read = self.with(|connection| connection.to_client.len()) < TO_CLIENT_BYTES_MAX;
             tokio::select! {
                 biased;
-                ready = self.server.ready(interest(to_server)), if to_client < TO_CLIENT_BYTES_MAX => {
-                    ready?;
-                    if !self.pump_server()? {
+                came = self.server.read(&mut self.from_server), if may_read => {
+                    if !self.take_from_server(came.unwrap_or(Came::End))? {
                         return Ok(());
                     }
                 }
-                ready = ready(self.client.as_ref(), interest(to_client > 0)), if self.client.is_some() => {
-                    if ready.is_err() || !self.pump_client().await {
+                came = read(self.client.as_ref(), &mut self.from_client) => {
+                    if !self.take_from_client(came.unwrap_or(Came::End)).await {
                         self.client = None;
                     }
                 }
+                // What could not be written is written above; an error shows when the same side is next read.
+                _ = self.server.room() => {}
+                _ = room(self.client.as_ref()) => {}
                 () = wake.notified() => {}
             }
         }
@@ -200,10 +211,10 @@ impl Relay<'_> {
     }
 
     /// Takes what the server sent. Returns whether the server is still there.
-    fn pump_server(&mut self) -> Result<bool, RelayError> {
-        let end = matches!(self.server.read(&mut self.from_server), Ok(None) | Err(_));
-        while let Some(frame) = wire::take_frame(&mut self.from_server)? {
-            self.with(|connection| connection.server_sent(frame))?;
+    fn take_from_server(&mut self, came: Came) -> Result<bool, RelayError> {
+        let end = came == Came::End;
+        while let Some(frame) = wire::take_frame(&mut self.from_server).map_err(RelayError::Answer)? {
+            self.with(|connection| connection.server_sent(frame)).map_err(RelayError::Answer)?;
         }
         if end {
             self.with(Connection::lost);
@@ -214,9 +225,8 @@ impl Relay<'_> {
     }
 
     /// Takes what the client sent. Returns whether the client is still there.
-    async fn pump_client(&mut self) -> bool {
-        let Some(client) = &self.client else { return false };
-        let end = matches!(client.read(&mut self.from_client), Ok(None) | Err(_));
+    async fn take_from_client(&mut self, came: Came) -> bool {
+        let end = came == Came::End;
         let taken = self.take_client_frames();
         let broken = match taken {
             Err(error) => Some(format!("the client does not speak PostgreSQL's protocol: {error}")),

@@ -41,6 +41,9 @@ pub enum WireError {
     /// A message that ends before its fields do.
     #[error("a message ends before its fields do")]
     Short,
+    /// The server refused a BEGIN that the gate had answered, for this reason.
+    #[error("the server refused to begin a transaction: {0}")]
+    Refused(String),
 }
 
 /// Message types that a client may send after start-up.

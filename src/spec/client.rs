@@ -11,13 +11,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
-use tokio::io::Interest;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::message::{Message, Table};
 use super::scram::{Scram, ScramError};
-use crate::gate::stream::Stream;
+use crate::gate::stream::{Came, Stream};
 use crate::gate::wire::{self, Fields, Frame, WireError};
 use crate::server::Endpoint;
 
@@ -194,8 +193,7 @@ async fn read(shared: Rc<Shared>, mut buffer: BytesMut) {
                 Err(_) => return shared.end(),
             }
         }
-        let ready = shared.stream.ready(Interest::READABLE).await;
-        if ready.is_err() || matches!(shared.stream.read(&mut buffer), Ok(None) | Err(_)) {
+        if matches!(shared.stream.read(&mut buffer).await, Ok(Came::End) | Err(_)) {
             return shared.end();
         }
     }
@@ -282,7 +280,7 @@ async fn send(stream: &Stream, bytes: &[u8]) -> io::Result<()> {
         if left.is_empty() {
             return Ok(());
         }
-        stream.ready(Interest::WRITABLE).await?;
+        stream.room().await?;
     }
 }
 
@@ -322,8 +320,7 @@ async fn greet(stream: &Stream, login: &Login<'_>, buffer: &mut BytesMut) -> Res
                 _ => {}
             }
         }
-        stream.ready(Interest::READABLE).await?;
-        if stream.read(buffer)?.is_none() {
+        if stream.read(buffer).await? == Came::End {
             return Err(ClientError::Refused("the server closed the connection while it was opened".into()));
         }
     }

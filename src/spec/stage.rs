@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::client::{Client, ClientError, Login};
 use super::syntax::Spec;
-use crate::gate::{Gate, Mode};
+use crate::gate::{Begins, Gate, Mode};
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
 use crate::server::Endpoint;
@@ -104,7 +104,8 @@ impl Stage {
             database: &options.database,
             settings: &settings,
         };
-        let gate = Gate::open(options.endpoint.clone(), Vec::new(), spec.sessions.len())?;
+        // A spec's BEGIN is a step of its own, and others may look for its transaction.
+        let gate = Gate::open(options.endpoint.clone(), Vec::new(), spec.sessions.len(), Begins::AtOnce)?;
         gate.set_mode(Mode::Open);
         let opening = spec.sessions.iter().enumerate().map(|(index, session)| {
             let (folder, port) = gate.address(SessionId::new(index));

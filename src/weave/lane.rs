@@ -19,7 +19,7 @@ use super::settle::{Asking, Settler};
 use super::{Limits, LockReports, story};
 use crate::case::Case;
 use crate::explore::{Choice, Strategy};
-use crate::gate::{Gate, Mode, Settings, View};
+use crate::gate::{Begins, Gate, Mode, Settings, View};
 use crate::history::{
     Action, Ended, Failure, Fault, History, OpId, Outcome, State, Statement, Step, Transaction,
 };
@@ -105,7 +105,8 @@ impl<S: Subject> Lane<S> {
         let observer =
             Observer::open(&options.connect, &schema, options.rights).await.map_err(LaneError::Schema)?;
         let isolation = Isolation::ReadCommitted;
-        let gate = Gate::open(options.endpoint.clone(), settings(&options, isolation), options.sessions)?;
+        let settings = settings(&options, isolation);
+        let gate = Gate::open(options.endpoint.clone(), settings, options.sessions, Begins::Deferred)?;
         let queries = subject.claims().iter().filter_map(|claim| claim.query().map(str::to_owned)).collect();
         let mut lane = Self { subject, options, observer, gate, sessions: Vec::new(), queries, isolation };
         lane.make_sessions();

@@ -379,7 +379,8 @@ impl<S: Subject> Crew for Operations<'_, S> {
         }
         let given = &self.sessions[session.index()];
         if given.clock.is_slept_on() || given.faults.is_asked() {
-            return Some(Rest::Runnable);
+            // Others come before its next statement, and when a transaction began may be of consequence.
+            return if self.gate.send_begun(session) { None } else { Some(Rest::Runnable) };
         }
         if slot.task.is_none() {
             return Some(Rest::Done);
