@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::Exit;
 use super::exit::WrongUsage;
@@ -14,6 +14,8 @@ use crate::registry::{Op, RegistrySubject, Variant};
 use crate::replay::{CaseFile, Header};
 use crate::report::Saved;
 use crate::report::progress::Status;
+use crate::spec::{Export, ExportError};
+use crate::subject::Subject;
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
@@ -25,10 +27,23 @@ pub(super) struct ReplayArgs {
     /// How to write the result.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Write what was run for others to run, instead of the listing.
+    #[arg(long, value_enum, value_name = "FORM", conflicts_with = "format")]
+    export: Option<Form>,
+}
+
+/// For whom a case is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// A spec for PostgreSQL's isolation tester.
+    Spec,
+    /// A script for a psql window a session, with the order in comments.
+    Sql,
 }
 
 pub(super) fn run(args: ReplayArgs, outside: &Outside) -> anyhow::Result<Exit> {
     let (subject, file) = registry_case(&args.file)?;
+    let schema = subject.schema();
     let times = args.times as usize;
     let what = args.file.display().to_string();
     let status = move |cases| Status { what: what.clone(), cells: 1, cases, ..Status::default() };
@@ -39,6 +54,9 @@ pub(super) fn run(args: ReplayArgs, outside: &Outside) -> anyhow::Result<Exit> {
         Ok(replayed) => replayed?,
         Err(exit) => return Ok(exit),
     };
+    if let Some(form) = args.export {
+        return export(form, &args, &schema, &replayed);
+    }
     match args.format {
         Format::Human => show(&args, outside, &replayed),
         Format::Json => println!("{}", line(&replayed)),
@@ -52,6 +70,23 @@ pub(super) fn run(args: ReplayArgs, outside: &Outside) -> anyhow::Result<Exit> {
     } else {
         Exit::Verified
     })
+}
+
+/// Writes down what was run. That it could be written is the result; the verdict is talk.
+fn export(form: Form, args: &ReplayArgs, schema: &str, replayed: &Replayed<Op>) -> anyhow::Result<Exit> {
+    let isolation = replayed.file.case.isolation;
+    let variant = replayed.file.variant.as_deref().unwrap_or("registry");
+    let claim = replayed.file.claim.as_ref().map(|claim| format!(": {claim}")).unwrap_or_default();
+    let title = format!("{variant} at {isolation}{claim}");
+    let export = Export { title: &title, schema, isolation, history: &replayed.history };
+    let text = match form {
+        Form::Spec => export.spec(),
+        Form::Sql => export.sql(),
+    };
+    let refused = |error: ExportError| WrongUsage(format!("{}: {error}", args.file.display()));
+    print!("{}", text.map_err(refused)?);
+    verdict_lines(replayed).iter().for_each(|line| eprintln!("{line}"));
+    Ok(if replayed.identical < replayed.times { Exit::CouldNot } else { Exit::Verified })
 }
 
 /// A case file of the registry, and its subject.
@@ -74,14 +109,19 @@ pub(super) fn registry_case(path: &std::path::Path) -> anyhow::Result<(RegistryS
 
 fn show(args: &ReplayArgs, outside: &Outside, replayed: &Replayed<Op>) {
     print!("{}", replayed.listing_on(Some(Saved { file: &args.file, command: REPLAY }), outside.page));
-    for departure in &replayed.departures {
-        println!("departs  {departure}");
-    }
+    verdict_lines(replayed).iter().for_each(|line| println!("{line}"));
+}
+
+/// Where the run departed, what became of the claim, and whether all runs were the same.
+fn verdict_lines(replayed: &Replayed<Op>) -> Vec<String> {
+    let mut lines: Vec<_> =
+        replayed.departures.iter().map(|departure| format!("departs  {departure}")).collect();
     if let Some(claim) = &replayed.file.claim {
         let still = if replayed.reproduced() { "violated again" } else { "no longer violated" };
-        println!("replay   {claim}: {still}");
+        lines.push(format!("replay   {claim}: {still}"));
     }
-    println!("replay   {} of {} histories identical", replayed.identical, replayed.times);
+    lines.push(format!("replay   {} of {} histories identical", replayed.identical, replayed.times));
+    lines
 }
 
 fn line(replayed: &Replayed<Op>) -> String {

@@ -7,13 +7,51 @@
 //!
 //! Nothing here talks to a server.
 
+mod deadlocks;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use crate::history::{History, Statement, TEMPORAL};
+use deadlocks::Deadlocks;
+
+use crate::history::{Action, Ended, History, Statement, TEMPORAL, Transaction};
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
 use crate::sql_text;
+
+/// Why a case cannot be written down as statements alone.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExportError {
+    /// Something befell a session from outside.
+    #[error(
+        "step {step} is a fault ({what}), and faults cannot be exported: no statement of a session brings one about; \
+         take the fault out of the case, or replay it here"
+    )]
+    Fault {
+        /// The step's number, counted from 1.
+        step: usize,
+        /// What befell whom.
+        what: String,
+    },
+    /// A session lost its connection, which the isolation tester takes for the end of the run.
+    #[error(
+        "session {session} lost its connection at step {step}, and the isolation tester would end there; replay the case here"
+    )]
+    Lost {
+        /// The session.
+        session: SessionId,
+        /// The step's number, counted from 1.
+        step: usize,
+    },
+    /// The case did not come to its end, so neither would the export.
+    #[error("the case did not come to its end ({why}), so neither would the export; replay it here")]
+    Unended {
+        /// How it ended instead.
+        why: String,
+    },
+}
 
 /// A case that was run.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +72,12 @@ struct Sent<'a> {
     name: String,
     sql: String,
     statement: &'a Statement,
+    /// Number of its step in the history.
+    step: usize,
     /// Whom its step waited for, when it did; only the last statement of a step can wait.
     waits_for: Vec<SessionId>,
+    /// Number of the step that let it complete.
+    until: Option<usize>,
 }
 
 /// The schema that the case's tables are put into, so that teardown can drop whatever was made.
@@ -47,7 +89,11 @@ const PLANS: &str =
 
 impl Export<'_> {
     /// A spec with one permutation.
-    pub fn spec(&self) -> String {
+    ///
+    /// # Errors
+    /// [`ExportError`] when the case cannot be written down as statements alone.
+    pub fn spec(&self) -> Result<String, ExportError> {
+        self.is_statements_alone()?;
         let mut text = format!(
             "# {}\n#\n# One permutation: the statements in the order in which they were run.\n\n",
             self.title
@@ -59,41 +105,63 @@ impl Export<'_> {
         );
         let _ = writeln!(text, "teardown {{ DROP SCHEMA {SCHEMA} CASCADE; }}");
         let sent = self.sent();
-        let victims = self.victims();
+        let deadlocks = Deadlocks::of(&sent);
+        let mut order = Vec::new();
         for session in self.sessions(&sent) {
             let _ = writeln!(
                 text,
                 "\nsession {session}\nsetup {{\n{}\n}}",
-                self.session_setup(session, &victims)
+                self.session_setup(session, &deadlocks)
             );
-            for sent in sent.iter().filter(|sent| sent.session == session) {
-                let _ = writeln!(
-                    text,
-                    "step {} {{ {}; }}",
-                    sent.name,
-                    sql_text::without_closing_braces(&sent.sql)
-                );
+            for (index, sent) in sent.iter().enumerate().filter(|(_, sent)| sent.session == session) {
+                let sql = sql_text::without_closing_braces(&sent.sql);
+                for (turn, step) in deadlocks.steps_of(index, sent, &sql) {
+                    let _ = writeln!(text, "{step}");
+                    order.push((index, turn));
+                }
             }
             // A session that ended in mid-transaction would keep its locks.
             let _ = writeln!(text, "teardown {{ ROLLBACK; }}");
         }
-        let marked = |sent: &Sent<'_>| {
-            // A deadlock's victim may be seen waiting or not, so it is always said to wait.
-            let marker = if sqlstate(sent.statement) == Some("40P01") { "(*)" } else { "" };
-            format!("{}{marker}", sent.name)
-        };
-        let order: Vec<_> = sent.iter().map(marked).collect();
+        order.sort_by_key(|(index, _)| *index);
         let _ = write!(text, "\npermutation\n");
         for line in order.chunks(8) {
-            let _ = writeln!(text, "  {}", line.join(" "));
+            let turns: Vec<_> = line.iter().map(|(_, turn)| turn.as_str()).collect();
+            let _ = writeln!(text, "  {}", turns.join(" "));
         }
-        text
+        Ok(text)
+    }
+
+    /// # Errors
+    /// When something happened that is no statement, or the case has no end.
+    fn is_statements_alone(&self) -> Result<(), ExportError> {
+        for (index, step) in self.history.steps.iter().enumerate() {
+            match &step.action {
+                Action::Fault { fault, whom } => {
+                    return Err(ExportError::Fault { step: index + 1, what: fault.in_words(*whom) });
+                }
+                Action::Run { transaction: Transaction::Lost, .. } => {
+                    return Err(ExportError::Lost { session: step.session, step: index + 1 });
+                }
+                Action::Run { .. } | Action::Wake { .. } => {}
+            }
+        }
+        let why = match &self.history.ended {
+            Ended::Complete => return Ok(()),
+            Ended::Stuck { .. } => "sessions wait for locks that nobody will release".to_owned(),
+            Ended::Hung { why, .. } | Ended::Broken { why } => why.clone(),
+        };
+        Err(ExportError::Unended { why })
     }
 
     /// A script to be typed into psql windows, one for each session.
-    pub fn sql(&self) -> String {
+    ///
+    /// # Errors
+    /// [`ExportError`] when the case cannot be written down as statements alone.
+    pub fn sql(&self) -> Result<String, ExportError> {
+        self.is_statements_alone()?;
         let sent = self.sent();
-        let victims = self.victims();
+        let deadlocks = Deadlocks::of(&sent);
         let sessions = self.sessions(&sent);
         let windows: Vec<_> = sessions.iter().map(ToString::to_string).collect();
         let mut text = format!(
@@ -108,25 +176,28 @@ impl Export<'_> {
         );
         for session in &sessions {
             let _ =
-                writeln!(text, "-- window {session}: setup\n{}\n", self.session_setup(*session, &victims));
+                writeln!(text, "-- window {session}: setup\n{}\n", self.session_setup(*session, &deadlocks));
         }
         for (index, sent) in sent.iter().enumerate() {
-            let _ =
-                writeln!(text, "-- {}. window {}{}\n{};\n", index + 1, sent.session, comment(sent), sent.sql);
+            let _ = writeln!(text, "-- {}. window {}{}", index + 1, sent.session, comment(sent));
+            if let Some(timeout) = deadlocks.timeout_before(index) {
+                let _ = writeln!(text, "{timeout};");
+            }
+            let _ = writeln!(text, "{};\n", sent.sql);
         }
         let _ = writeln!(
             text,
             "-- any window: teardown, after ROLLBACK in every window that is still in a transaction"
         );
         let _ = writeln!(text, "DROP SCHEMA {SCHEMA} CASCADE;");
-        text
+        Ok(text)
     }
 
     /// Each statement in the order in which it was sent.
     fn sent(&self) -> Vec<Sent<'_>> {
         let mut counts = [0; SessionId::COUNT_MAX];
         let mut sent = Vec::new();
-        for step in &self.history.steps {
+        for (number, step) in self.history.steps.iter().enumerate() {
             let statements = step.statements();
             for (index, statement) in statements.iter().enumerate().filter(|(_, s)| !s.sql.trim().is_empty())
             {
@@ -138,7 +209,9 @@ impl Export<'_> {
                     name: format!("{}{count}", step.session.to_string().to_lowercase()),
                     sql: self.text_of(statement),
                     statement,
+                    step: number,
                     waits_for: waits.map(|wait| wait.for_sessions.clone()).unwrap_or_default(),
+                    until: waits.and_then(|wait| wait.until),
                 });
             }
         }
@@ -163,21 +236,14 @@ impl Export<'_> {
         sent.iter().map(|sent| sent.session).collect()
     }
 
-    /// The sessions that were ended by the deadlock detector at least once.
-    fn victims(&self) -> BTreeSet<SessionId> {
-        let steps = self.history.steps.iter();
-        steps.filter(|step| step.sqlstate() == Some("40P01")).map(|step| step.session).collect()
-    }
-
-    /// Level, plans, and who gives way in a deadlock: its victim is the session whose check is due first.
-    fn session_setup(&self, session: SessionId, victims: &BTreeSet<SessionId>) -> String {
+    /// Level, plans, and who gives way in a deadlock.
+    fn session_setup(&self, session: SessionId, deadlocks: &Deadlocks) -> String {
         let mut setup = format!(
             "SET search_path = {SCHEMA}, public;\nSET default_transaction_isolation = '{}';\n{PLANS}",
             self.isolation.guc()
         );
-        if !victims.is_empty() {
-            let timeout = if victims.contains(&session) { "10ms" } else { "100s" };
-            let _ = write!(setup, "\nSET deadlock_timeout = '{timeout}';");
+        if let Some(timeout) = deadlocks.timeout_of(session) {
+            let _ = write!(setup, "\n{timeout};");
         }
         setup
     }
@@ -198,117 +264,4 @@ fn comment(sent: &Sent<'_>) -> String {
         let _ = write!(text, ": fails with {} {}", error.sqlstate, sql_text::one_line(&error.message));
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use expect_test::expect;
-
-    use super::*;
-    use crate::history::{Action, OpId, ServerError, Step, Wait};
-
-    fn statement(sql: &str, params: &[Option<&str>]) -> Statement {
-        let params = params.iter().map(|value| value.map(str::to_owned)).collect();
-        Statement { sql: sql.into(), params, ..Statement::default() }
-    }
-
-    fn step(session: usize, statements: Vec<Statement>) -> Step {
-        let session = SessionId::new(session);
-        let op = OpId { session, index: 0 };
-        Step { session, op, action: Action::Run { statements, transaction: Default::default() }, wait: None }
-    }
-
-    fn history() -> History {
-        let mut waits = step(
-            1,
-            vec![statement("UPDATE t SET doc = $1 WHERE id = $2", &[Some("{\"it's\": 1}"), Some("1")])],
-        );
-        waits.wait = Some(Wait { for_sessions: vec![SessionId::new(0)], until: Some(3) });
-        let mut fails = step(0, vec![statement("UPDATE t SET doc = $1", &[None])]);
-        if let Action::Run { statements, .. } = &mut fails.action {
-            let error = ServerError {
-                sqlstate: "40P01".into(),
-                severity: "ERROR".into(),
-                message: "deadlock detected".into(),
-                constraint: None,
-            };
-            statements[0].error = Some(error);
-        }
-        let begin = step(0, vec![statement("BEGIN", &[]), statement("SELECT *\n  FROM t", &[])]);
-        History { steps: vec![begin, waits, fails], ..History::default() }
-    }
-
-    fn export(history: &History) -> Export<'_> {
-        let schema = "CREATE TABLE t (id int, doc jsonb DEFAULT '{}');";
-        Export { title: "a deadlock", schema, isolation: Isolation::RepeatableRead, history }
-    }
-
-    #[test]
-    fn a_history_is_written_as_a_spec() {
-        let history = history();
-        let text = export(&history).spec();
-        super::super::parse("export", &text).unwrap();
-        expect![[r##"
-            # a deadlock
-            #
-            # One permutation: the statements in the order in which they were run.
-
-            setup {
-            CREATE SCHEMA pgweave_case;
-            SET search_path = pgweave_case, public;
-            CREATE TABLE t (id int, doc jsonb DEFAULT E'{\x7d');
-            }
-            teardown { DROP SCHEMA pgweave_case CASCADE; }
-
-            session A
-            setup {
-            SET search_path = pgweave_case, public;
-            SET default_transaction_isolation = 'repeatable read';
-            SET client_min_messages = error; SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off;
-            SET deadlock_timeout = '10ms';
-            }
-            step a1 { BEGIN ISOLATION LEVEL REPEATABLE READ; }
-            step a2 { SELECT * FROM t; }
-            step a3 { UPDATE t SET doc = NULL; }
-            teardown { ROLLBACK; }
-
-            session B
-            setup {
-            SET search_path = pgweave_case, public;
-            SET default_transaction_isolation = 'repeatable read';
-            SET client_min_messages = error; SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off;
-            SET deadlock_timeout = '100s';
-            }
-            step b1 { UPDATE t SET doc = E'{"it''s": 1\x7d' WHERE id = 1; }
-            teardown { ROLLBACK; }
-
-            permutation
-              a1 a2 b1 a3(*)
-        "##]]
-        .assert_eq(&text);
-    }
-
-    #[test]
-    fn a_history_is_written_as_a_script() {
-        let history = history();
-        let text = export(&history).sql();
-        let from = text.find("-- 1.").unwrap();
-        expect![[r#"
-            -- 1. window A
-            BEGIN ISOLATION LEVEL REPEATABLE READ;
-
-            -- 2. window A
-            SELECT * FROM t;
-
-            -- 3. window B: waits for A
-            UPDATE t SET doc = '{"it''s": 1}' WHERE id = 1;
-
-            -- 4. window A: fails with 40P01 deadlock detected
-            UPDATE t SET doc = NULL;
-
-            -- any window: teardown, after ROLLBACK in every window that is still in a transaction
-            DROP SCHEMA pgweave_case CASCADE;
-        "#]]
-        .assert_eq(&text[from..]);
-    }
 }

@@ -35,7 +35,7 @@ mod theatre;
 pub use client::ClientError;
 pub use everywhere::{Coverage, Everywhere, INTERLEAVINGS_MAX, NewOutcome, run_everywhere};
 pub use expected::{Comparison, Expectation};
-pub use export::Export;
+pub use export::{Export, ExportError};
 pub use levels::{AtLevels, names_a_level, run_at_levels};
 pub use lexer::Place;
 pub use listed::{Go, Onlooker, RunError, run_listed};

@@ -61,3 +61,25 @@ fn there_is_nothing_to_shrink_where_nothing_is_violated() {
     assert_eq!(code, Some(0));
     assert!(out.contains("no duplicate versions: no longer violated"), "{out}");
 }
+
+#[test]
+fn a_case_is_exported_to_stdout_and_the_verdict_is_talk() {
+    let scratch = Scratch::new("export");
+    large(&scratch);
+    let Ran { code, out, err } = scratch.run("replay large.toml --export spec --times 2");
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("# register/naive at read-committed: no duplicate versions\n"), "{out}");
+    assert!(out.contains("\nsession A\n") && out.contains("\npermutation\n"), "{out}");
+    assert!(
+        err.contains("no duplicate versions: violated again\nreplay   2 of 2 histories identical\n"),
+        "{err}"
+    );
+    std::fs::write(scratch.path().join("large.spec"), &out).expect("it can be written");
+    let Ran { code, out, err } = scratch.run("spec large.spec");
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    let Ran { code, out, err } = scratch.run("replay large.toml --export sql");
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("\n-- 1. window C\nBEGIN ISOLATION LEVEL READ COMMITTED;\n"), "{out}");
+    let Ran { code, .. } = scratch.run("replay large.toml --export pdf");
+    assert_eq!(code, Some(2));
+}

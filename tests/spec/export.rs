@@ -1,62 +1,20 @@
 //! An exported case, run by PostgreSQL's own isolation tester: every step must end as it did in the case.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 
-use pgweave::campaign::{Replayer, case_files};
+use pgweave::campaign::{Campaign, Replayer, case_files};
+use pgweave::explore::StrategyKind;
 use pgweave::history::{History, Statement};
 use pgweave::registry::{RegistrySubject, Variant};
 use pgweave::replay::Header;
-use pgweave::server::{Endpoint, Server};
-use pgweave::spec::{Export, StageOptions};
+use pgweave::server::Server;
+use pgweave::spec::Export;
 use pgweave::subject::Subject;
+use pgweave::zoo::{Form, ZooSubject};
 
-use super::{listed, on_stage, server, spec};
-
-/// PostgreSQL's isolation tester, if it is installed; it comes with the files for building extensions.
-fn isolationtester() -> Option<PathBuf> {
-    let pgxs = Command::new("pg_config").arg("--pgxs").output().ok();
-    let beside = pgxs.filter(|out| out.status.success()).map(|out| {
-        let makefile = PathBuf::from(String::from_utf8_lossy(&out.stdout).trim());
-        makefile.parent().unwrap().join("../test/isolation/isolationtester")
-    });
-    let majors = (14..=18).rev().map(|major| {
-        PathBuf::from(format!("/usr/lib/postgresql/{major}/lib/pgxs/src/test/isolation/isolationtester"))
-    });
-    let found = beside.into_iter().chain(majors).find(|path| path.is_file());
-    if found.is_none() {
-        eprintln!(
-            "\nNOT COMPARED: PostgreSQL's isolationtester is not installed; \
-             Debian has it in postgresql-client-15 and finds it by `pg_config --pgxs`.\n"
-        );
-    }
-    found
-}
-
-fn run_original(tester: &Path, text: &str, options: &StageOptions) -> String {
-    let (host, port) = match &options.endpoint {
-        Endpoint::Unix { folder, port } => (folder.display().to_string(), *port),
-        Endpoint::Tcp { host, port } => (host.clone(), *port),
-    };
-    let mut tester = Command::new(tester)
-        .arg(format!("dbname={}", options.database))
-        .env("PGHOST", host)
-        .env("PGPORT", port.to_string())
-        .env("PGUSER", &options.user)
-        .env("PGPASSWORD", options.password.as_deref().unwrap_or_default())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut tester.stdin.take().unwrap(), text.as_bytes()).unwrap();
-    let out = tester.wait_with_output().unwrap();
-    let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    assert!(out.status.success(), "the isolation tester refused the spec: {stderr}\n{text}\n{stdout}");
-    stdout.into_owned()
-}
+use super::{listed, on_stage, original, server, spec};
 
 /// How a step ended: the message of its error, or the rows that it read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +23,7 @@ enum End {
     Rows(Vec<String>),
 }
 
-/// Reads off the tester's output how each step ended.
+/// Reads off the tester's output how each step ended that is a statement of the case: named `a1`, and not `a1_timeout`.
 fn ends(output: &str) -> BTreeMap<String, End> {
     let mut ends = BTreeMap::new();
     let mut step = String::new();
@@ -85,6 +43,7 @@ fn ends(output: &str) -> BTreeMap<String, End> {
             rows.push(line.split('|').map(str::trim).collect::<Vec<_>>().join("|"));
         }
     }
+    ends.retain(|step, _| step[1..].bytes().all(|byte| byte.is_ascii_digit()));
     ends
 }
 
@@ -123,7 +82,22 @@ fn exported(server: &Arc<Server>, file: &Path) -> (String, History) {
         isolation: replayed.file.case.isolation,
         history: &replayed.history,
     };
-    (export.spec(), replayed.history)
+    (export.spec().unwrap(), replayed.history)
+}
+
+/// Runs the export of `history` here and by the isolation tester. Each step must end as it did in the case, and the two outputs
+/// must be the same.
+fn is_the_same(server: &Server, tester: Option<&Path>, name: &str, text: &str, history: &History) {
+    let expected = ends_of(history);
+    let spec = spec(text);
+    let (transcript, ended) = on_stage(server, async |options| listed(&spec, "case", &options).await);
+    ended.unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
+    let ours = String::from_utf8(transcript.result).unwrap();
+    assert_eq!(ends(&ours), expected, "{name} as we run it\n{text}");
+    if let Some(tester) = tester {
+        let original = on_stage(server, async |options| original::run(tester, text, &options));
+        assert_eq!(original, ours, "{name}: the isolation tester's output, and ours\n{text}");
+    }
 }
 
 #[test]
@@ -131,19 +105,27 @@ fn saved_cases_end_the_same_under_the_isolation_tester() {
     let server = server();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("proptest-regressions");
     let files = case_files(&folder).unwrap();
-    assert!(!files.is_empty(), "{} holds no case", folder.display());
-    let tester = isolationtester();
+    assert!(files.len() >= 21, "{} holds only {} cases", folder.display(), files.len());
+    let tester = original::tester();
     for file in files {
         let (text, history) = exported(&server, &file);
-        let expected = ends_of(&history);
-        let spec = spec(&text);
-        let (transcript, ended) = on_stage(&server, async |options| listed(&spec, "case", &options).await);
-        ended.unwrap_or_else(|error| panic!("{}: {error}\n{text}", file.display()));
-        let ours = ends(&String::from_utf8_lossy(&transcript.result));
-        assert_eq!(ours, expected, "{} as we run it\n{text}", file.display());
-        if let Some(tester) = &tester {
-            let output = on_stage(&server, async |options| run_original(tester, &text, &options));
-            assert_eq!(ends(&output), expected, "{} under the isolation tester\n{text}", file.display());
-        }
+        is_the_same(&server, tester.as_deref(), &file.display().to_string(), &text, &history);
+    }
+}
+
+/// The zoo's code is of every kind: savepoints, sequences, queues, advisory locks, deadlocks, retries.
+#[test]
+fn what_is_found_in_the_zoo_ends_the_same_under_the_isolation_tester() {
+    let (server, tester) = (server(), original::tester());
+    for case in pgweave::zoo::cases() {
+        let isolation = case.violated_at[0];
+        let subject = ZooSubject::new(case, Form::Buggy);
+        let campaign = Campaign::new(subject).isolation(isolation).lanes(1).server(server.clone());
+        let report =
+            campaign.program(subject.program(), StrategyKind::Exhaustive).cases(1_000).run().unwrap();
+        let finding = report.finding.unwrap_or_else(|| panic!("{} is found at {isolation}", case.id));
+        let schema = subject.schema();
+        let export = Export { title: case.title, schema: &schema, isolation, history: &finding.history };
+        is_the_same(&server, tester.as_deref(), case.id, &export.spec().unwrap(), &finding.history);
     }
 }

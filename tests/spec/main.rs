@@ -6,6 +6,7 @@ mod command_line;
 mod databases;
 mod explored;
 mod export;
+mod original;
 mod postgres;
 
 use std::sync::Arc;
