@@ -195,6 +195,9 @@ pub struct Statement {
     /// Values of `$1`, `$2`, …
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub params: Vec<Datum>,
+    /// OIDs of their types, 0 where the driver leaves that to the server. Not kept in files.
+    #[serde(skip)]
+    pub param_types: Vec<u32>,
     /// Names of the columns, when rows came back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,

@@ -36,6 +36,15 @@ pub(crate) fn with_values(sql: &str, params: &[Datum]) -> String {
     })
 }
 
+/// As [`with_values`], but for running: only what is a number by its type, an OID of `types`, stands bare.
+pub(crate) fn with_literals(sql: &str, params: &[Datum], types: &[u32]) -> String {
+    let index = |number: usize| number.checked_sub(1).filter(|index| *index < params.len());
+    assemble(sql, |number, text| match index(number) {
+        Some(index) => typed_literal(&params[index], types.get(index).copied().unwrap_or(0)),
+        None => text.to_owned(),
+    })
+}
+
 /// `sql` without a closing brace, which ends an SQL block of a spec: quoted pieces that hold one are written with an escape. The
 /// rest stays as it is, comments excepted.
 pub(crate) fn without_closing_braces(sql: &str) -> String {
@@ -112,6 +121,21 @@ fn literal(value: &Datum) -> String {
         None => "NULL".into(),
         Some(text) if is_number(text) => text.clone(),
         Some(text) => format!("'{}'", text.replace('\'', "''")),
+    }
+}
+
+/// A parameter's value that the server takes for the same type. A text that looks like a number stays a text.
+fn typed_literal(value: &Datum, oid: u32) -> String {
+    // int8, int2, int4, oid, float4, float8, numeric
+    let is_numeric = matches!(oid, 20 | 21 | 23 | 26 | 700 | 701 | 1700);
+    match value {
+        Some(text) if is_numeric && is_number(text) => match text.starts_with('-') {
+            // Behind a minus sign it would begin a comment.
+            true => format!("({text})"),
+            false => text.clone(),
+        },
+        Some(text) => format!("'{}'", text.replace('\'', "''")),
+        None => "NULL".into(),
     }
 }
 
@@ -276,6 +300,17 @@ mod tests {
         for (value, bare) in [("-1.5", true), ("1e5", false), ("1.2.3", false), ("-", false), ("12", true)] {
             assert_eq!(literal(&Some(value.into())) == value, bare, "{value}");
         }
+    }
+
+    #[test]
+    fn what_is_run_tells_numbers_by_their_type() {
+        let params = [Some("42".into()), Some("42".into()), Some("-7".into()), Some("NaN".into()), None];
+        let sql = "select $1, $2, 1-$3, $4, $5, $6";
+        assert_eq!(
+            with_literals(sql, &params, &[23, 25, 20, 701, 23]),
+            "select 42, '42', 1-(-7), 'NaN', NULL, $6"
+        );
+        assert_eq!(with_literals("$1", &params, &[]), "'42'");
     }
 
     proptest! {

@@ -65,8 +65,10 @@ fn show_binary(oid: u32, bytes: &[u8]) -> Option<String> {
         2950 => uuid(bytes)?,
         // jsonb has a version in front
         3802 => String::from_utf8(bytes.strip_prefix(&[1])?.to_vec()).ok()?,
-        // int2[], int4[], text[], varchar[], int8[], bool[], uuid[], numeric[]
-        1000 | 1005 | 1007 | 1009 | 1015 | 1016 | 1231 | 2951 => array(bytes)?,
+        // bool[], int2[], int4[], text[], bpchar[], varchar[], int8[], float4[], float8[], oid[], numeric[], json[], name[],
+        // jsonb[], uuid[]
+        1000 | 1005 | 1007 | 1009 | 1014 | 1015 | 1016 | 1021 | 1022 | 1028 | 1231 | 199 | 1003 | 3807
+        | 2951 => array(bytes)?,
         _ => return None,
     })
 }
@@ -99,9 +101,18 @@ fn array(bytes: &[u8]) -> Option<String> {
     let mut items = Vec::new();
     for _ in 0..count {
         let value = fields.value().ok()?;
-        items.push(show(oid, Format::Binary, value).unwrap_or_else(|| "NULL".to_owned()));
+        items.push(show(oid, Format::Binary, value).map_or_else(|| "NULL".to_owned(), quoted_item));
     }
     Some(format!("{{{}}}", items.join(",")))
+}
+
+/// An item of an array, in quotes where `array_out` puts some.
+fn quoted_item(item: String) -> String {
+    let is_special = |c: char| matches!(c, '{' | '}' | ',' | '"' | '\\') || c.is_ascii_whitespace();
+    if item.is_empty() || item.eq_ignore_ascii_case("null") || item.contains(is_special) {
+        return format!("\"{}\"", item.replace('\\', r"\\").replace('"', "\\\""));
+    }
+    item
 }
 
 /// Digits in base 10,000, as `numeric_send` writes them.
@@ -167,6 +178,8 @@ mod tests {
         let two = b"\0\0\0\x01\0\0\0\0\0\0\0\x17\0\0\0\x02\0\0\0\x01\0\0\0\x04\0\0\0\x07\xff\xff\xff\xff";
         assert_eq!(binary(1007, two).as_deref(), Some("{7,NULL}"));
         assert_eq!(binary(1007, b"\0\0\0\0\0\0\0\0\0\0\0\x17").as_deref(), Some("{}"));
+        let texts = b"\0\0\0\x01\0\0\0\0\0\0\0\x19\0\0\0\x02\0\0\0\x01\0\0\0\x04a,\"b\0\0\0\x04null";
+        assert_eq!(binary(1009, texts).as_deref(), Some(r#"{"a,\"b","null"}"#));
     }
 
     #[test]

@@ -262,7 +262,8 @@ impl Recorder {
         for (index, column) in columns.iter_mut().enumerate() {
             column.format = datum::format_at(&portal.result_formats, index);
         }
-        let statement = Statement { sql: prepared.sql, params: portal.params, ..Statement::default() };
+        let (params, param_types) = (portal.params, prepared.param_oids);
+        let statement = Statement { sql: prepared.sql, params, param_types, ..Statement::default() };
         Expected::Execute { statement, columns }
     }
 

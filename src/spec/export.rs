@@ -220,7 +220,7 @@ impl Export<'_> {
 
     /// The statement as it can be sent without parameters. A BEGIN that names no level names the case's.
     fn text_of(&self, statement: &Statement) -> String {
-        let sql = sql_text::with_values(&statement.sql, &statement.params);
+        let sql = sql_text::with_literals(&statement.sql, &statement.params, &statement.param_types);
         // The history does not keep points in time; any will do.
         let sql = sql.replace(&format!("'{TEMPORAL}'"), "now()");
         let words = sql.to_ascii_uppercase();

@@ -79,7 +79,7 @@ fn a_case_is_exported_to_stdout_and_the_verdict_is_talk() {
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
     let Ran { code, out, err } = scratch.run("replay large.toml --export sql");
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("\n-- 1. window C\nBEGIN ISOLATION LEVEL READ COMMITTED;\n"), "{out}");
+    assert!(out.contains("\n-- 2. window A\nBEGIN ISOLATION LEVEL READ COMMITTED;\n"), "{out}");
     let Ran { code, .. } = scratch.run("replay large.toml --export pdf");
     assert_eq!(code, Some(2));
 }

@@ -6,8 +6,11 @@ use super::*;
 use crate::history::{Action, OpId, ServerError, Step, Wait};
 
 fn statement(sql: &str, params: &[Option<&str>]) -> Statement {
-    let params = params.iter().map(|value| value.map(str::to_owned)).collect();
-    Statement { sql: sql.into(), params, ..Statement::default() }
+    let params: Vec<_> = params.iter().map(|value| value.map(str::to_owned)).collect();
+    let is_number = |value: &Option<String>| value.as_deref().is_some_and(|text| text.parse::<i32>().is_ok());
+    // int4 or text
+    let param_types = params.iter().map(|value| if is_number(value) { 23 } else { 25 }).collect();
+    Statement { sql: sql.into(), params, param_types, ..Statement::default() }
 }
 
 fn step(session: usize, statements: Vec<Statement>) -> Step {
