@@ -140,13 +140,21 @@ impl Client {
         send(&self.shared.stream, &wire::query(sql)).await.map_err(ClientError::from)
     }
 
-    /// Sends a query and waits until its answer is complete.
+    /// Sends a query and waits until its answer is complete. An answer that someone has given up waiting for comes first, and
+    /// is dropped.
     pub(super) async fn ask(&self, sql: &str) -> Result<Vec<Event>, ClientError> {
+        if !self.is_idle() {
+            drop(self.answer().await);
+        }
         self.send(sql).await?;
+        Ok(self.answer().await)
+    }
+
+    async fn answer(&self) -> Vec<Event> {
         while !self.is_idle() {
             self.shared.changed.notified().await;
         }
-        Ok(self.shared.events.borrow_mut().drain(..).collect())
+        self.shared.events.borrow_mut().drain(..).collect()
     }
 
     /// Whether the server owes no answer.

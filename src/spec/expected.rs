@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::diff;
-use super::play::Transcript;
+use super::transcript::Transcript;
 
 /// Expected outputs of one spec, any of which counts.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,10 @@
 //! Runs a spec as its author wrote it: each listed permutation, or all interleavings where none is listed.
 
-use super::play::{PlayError, Played, Transcript};
+use super::error::PlayError;
+use super::play::Played;
 use super::stage::{Stage, StageError, StageOptions};
 use super::syntax::{Permutation, Spec};
+use super::transcript::Transcript;
 
 /// Why a spec was not run to its end.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! What the steps of a permutation gave, in whatever order they went: what two interleavings are compared by.
 
-use super::play::{PlayError, Played};
+use super::error::PlayError;
+use super::play::Played;
 use super::syntax::{Spec, StepRef};
 
 /// Each step with what it printed, sorted by step; and why the permutation was not played to its end, if it was not.

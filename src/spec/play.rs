@@ -12,77 +12,16 @@
 use std::time::{Duration, Instant};
 
 use super::cast::Cast;
-use super::client::{ClientError, Event};
+use super::client::Event;
+use super::error::PlayError;
 use super::stage::Stage;
 use super::syntax::{Marker, Permutation, Spec, StepRef, Turn};
-use super::table;
+use super::transcript::{LOST, Transcript, printed};
 use crate::explore::{Choice, Strategy};
 use crate::gate::Mode;
 use crate::history::{Ended, History};
 use crate::schedule::SessionId;
-use crate::weave::{Asking, LaneError, Settler, Stop};
-
-/// Why a permutation was not played to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum PlayError {
-    /// The spec's setup failed.
-    #[error("setup failed: {0}")]
-    Setup(String),
-    /// A session's setup failed.
-    #[error("setup of session {session} failed: {message}")]
-    SessionSetup {
-        /// The session's name.
-        session: String,
-        /// The server's message.
-        message: String,
-    },
-    /// A step was asked of a session that waits for a step that comes later.
-    #[error(
-        "invalid permutation: step {next} comes before step {waiting} of the same session is complete, and that did not \
-         complete within {seconds} s; move the step that ends its wait before {next}"
-    )]
-    Invalid {
-        /// The step that could not be launched.
-        next: String,
-        /// The step that still waits.
-        waiting: String,
-        /// The limit.
-        seconds: f32,
-    },
-    /// After the last step some still waited.
-    #[error("invalid permutation: after the last step, {waiting} did not complete within {seconds} s")]
-    Unfinished {
-        /// The step that still waits.
-        waiting: String,
-        /// The limit.
-        seconds: f32,
-    },
-    /// Steps wait for each other's reports.
-    #[error("failed to complete permutation due to mutually-blocking steps")]
-    MutuallyBlocking,
-    /// A step outlasted its limit without waiting for anyone.
-    #[error("step {step} hangs: {why}")]
-    Hung {
-        /// The step.
-        step: String,
-        /// The limit, in words.
-        why: String,
-    },
-    /// A connection is gone, or something on the way to the server.
-    #[error("failed to send query for step {step}: {error}")]
-    Send {
-        /// The step.
-        step: String,
-        /// How.
-        error: String,
-    },
-    /// A connection cannot go on.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    /// The server cannot be worked with.
-    #[error(transparent)]
-    Lane(#[from] LaneError),
-}
+use crate::weave::{Asking, Settler, Stop};
 
 /// What playing one permutation gave.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -93,28 +32,6 @@ pub struct Played {
     pub trace: Vec<Choice>,
     /// The same as the listing shows it; operations are the spec's steps.
     pub history: History,
-}
-
-/// What a run of a spec writes: as the tester's stdout, and as its stdout and stderr together, which is what expected outputs hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Transcript {
-    /// The result.
-    pub result: Vec<u8>,
-    /// The result with the talk in between.
-    pub merged: Vec<u8>,
-}
-
-impl Transcript {
-    /// Writes what belongs to the result.
-    pub fn print(&mut self, text: impl AsRef<[u8]>) {
-        self.result.extend_from_slice(text.as_ref());
-        self.merged.extend_from_slice(text.as_ref());
-    }
-
-    /// Writes what the tester says on stderr.
-    pub fn talk(&mut self, text: &str) {
-        self.merged.extend_from_slice(text.as_bytes());
-    }
 }
 
 /// Whether the first look at a step is being taken, or a later one.
@@ -175,103 +92,6 @@ impl Stage {
         self.tear_down(spec, out).await?;
         Ok(played)
     }
-
-    async fn set_up(&mut self, spec: &Spec, out: &mut Transcript) -> Result<(), PlayError> {
-        for sql in &spec.setup {
-            let answer = Answer::of(self.control.ask(sql).await?);
-            answer.print(out);
-            if let Some(message) = answer.failed {
-                out.talk(&format!("setup failed: {message}"));
-                return Err(PlayError::Setup(message.trim_end().to_owned()));
-            }
-        }
-        for (client, session) in self.clients.iter().zip(&spec.sessions) {
-            let Some(sql) = &session.setup else { continue };
-            let answer = Answer::of(client.ask(sql).await?);
-            answer.print_for(&session.name, out);
-            if let Some(message) = answer.failed {
-                out.talk(&format!("setup of session {} failed: {message}", session.name));
-                let message = message.trim_end().to_owned();
-                return Err(PlayError::SessionSetup { session: session.name.clone(), message });
-            }
-        }
-        for session in SessionId::first(self.clients.len()) {
-            drop(self.gate.take_statements(session));
-        }
-        Ok(())
-    }
-
-    async fn tear_down(&mut self, spec: &Spec, out: &mut Transcript) -> Result<(), PlayError> {
-        for (client, session) in self.clients.iter().zip(&spec.sessions) {
-            let Some(sql) = &session.teardown else { continue };
-            let answer = Answer::of(client.ask(sql).await?);
-            answer.print_for(&session.name, out);
-            if let Some(message) = answer.failed {
-                out.talk(&format!("teardown of session {} failed: {message}", session.name));
-            }
-        }
-        if let Some(sql) = &spec.teardown {
-            let answer = Answer::of(self.control.ask(sql).await?);
-            answer.print(out);
-            if let Some(message) = answer.failed {
-                out.talk(&format!("teardown failed: {message}"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The answer to a setup or a teardown: of several results only the last one counts.
-#[derive(Default)]
-struct Answer {
-    notices: Vec<String>,
-    rows: Option<super::message::Table>,
-    failed: Option<String>,
-}
-
-impl Answer {
-    fn of(events: Vec<Event>) -> Self {
-        let mut answer = Self::default();
-        for event in events {
-            match event {
-                Event::Notice(message) => answer.notices.push(message.notice()),
-                Event::Rows(table) => answer.rows = Some(table),
-                Event::Done => answer.rows = None,
-                Event::Error(message) => answer.failed = Some(message.error()),
-                Event::Copy(status) => answer.failed = Some(format!("{status}\n")),
-                Event::Lost => {
-                    answer.failed.get_or_insert_default().push_str(LOST);
-                }
-                Event::Ready => {}
-            }
-        }
-        answer
-    }
-
-    /// What the control connection was told; its notices are no one's concern.
-    fn print(&self, out: &mut Transcript) {
-        if let (Some(rows), None) = (&self.rows, &self.failed) {
-            out.print(printed(rows));
-        }
-    }
-
-    fn print_for(&self, session: &str, out: &mut Transcript) {
-        for notice in &self.notices {
-            out.print(format!("{session}: {notice}"));
-        }
-        self.print(out);
-    }
-}
-
-/// What libpq says when the server has closed the connection.
-const LOST: &str = "server closed the connection unexpectedly\n\
-    \tThis probably means the server terminated abnormally\n\
-    \tbefore or while processing the request.\n";
-
-fn printed(rows: &super::message::Table) -> Vec<u8> {
-    let mut text = Vec::new();
-    table::print(&rows.columns, &rows.rows, &mut text);
-    text
 }
 
 /// One permutation while it is played.

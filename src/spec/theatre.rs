@@ -1,8 +1,10 @@
 //! Plays permutation after permutation, whatever becomes of each: a stage on which one has broken down is replaced.
 
-use super::play::{PlayError, Played, Transcript};
+use super::error::PlayError;
+use super::play::Played;
 use super::stage::{Stage, StageError, StageOptions};
 use super::syntax::{Permutation, Spec};
+use super::transcript::Transcript;
 use crate::explore::Strategy;
 
 /// A spec with a stage that is opened when it is needed.

@@ -6,6 +6,7 @@ mod command_line;
 mod databases;
 mod explored;
 mod export;
+mod held_up;
 mod original;
 mod postgres;
 

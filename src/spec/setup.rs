@@ -1,0 +1,113 @@
+//! What stands around a permutation: the setups before its first step, the teardowns after its last. Nothing here is held at the
+//! gate, and nothing has an order to choose.
+
+use super::client::{Client, Event};
+use super::error::PlayError;
+use super::message::Table;
+use super::stage::Stage;
+use super::syntax::Spec;
+use super::transcript::{LOST, Transcript, printed};
+use crate::schedule::SessionId;
+
+impl Stage {
+    pub(super) async fn set_up(&mut self, spec: &Spec, out: &mut Transcript) -> Result<(), PlayError> {
+        for sql in &spec.setup {
+            let answer = self.ask(&self.control, sql, || "the setup".to_owned()).await?;
+            answer.print(out);
+            if let Some(message) = answer.failed {
+                out.talk(&format!("setup failed: {message}"));
+                return Err(PlayError::Setup(message.trim_end().to_owned()));
+            }
+        }
+        for (client, session) in self.clients.iter().zip(&spec.sessions) {
+            let Some(sql) = &session.setup else { continue };
+            let answer = self.ask(client, sql, || format!("the setup of session {}", session.name)).await?;
+            answer.print_for(&session.name, out);
+            if let Some(message) = answer.failed {
+                out.talk(&format!("setup of session {} failed: {message}", session.name));
+                let message = message.trim_end().to_owned();
+                return Err(PlayError::SessionSetup { session: session.name.clone(), message });
+            }
+        }
+        for session in SessionId::first(self.clients.len()) {
+            drop(self.gate.take_statements(session));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn tear_down(&mut self, spec: &Spec, out: &mut Transcript) -> Result<(), PlayError> {
+        for (client, session) in self.clients.iter().zip(&spec.sessions) {
+            let Some(sql) = &session.teardown else { continue };
+            let answer =
+                self.ask(client, sql, || format!("the teardown of session {}", session.name)).await?;
+            answer.print_for(&session.name, out);
+            if let Some(message) = answer.failed {
+                out.talk(&format!("teardown of session {} failed: {message}", session.name));
+            }
+        }
+        if let Some(sql) = &spec.teardown {
+            let answer = self.ask(&self.control, sql, || "the teardown".to_owned()).await?;
+            answer.print(out);
+            if let Some(message) = answer.failed {
+                out.talk(&format!("teardown failed: {message}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks past the steps. What waits for a transaction that no step has ended would wait for ever.
+    async fn ask(
+        &self,
+        client: &Client,
+        sql: &str,
+        what: impl FnOnce() -> String,
+    ) -> Result<Answer, PlayError> {
+        let limit = self.limits.wait;
+        match tokio::time::timeout(limit, client.ask(sql)).await {
+            Ok(events) => Ok(Answer::of(events?)),
+            Err(_) => Err(PlayError::HeldUp { what: what(), seconds: limit.as_secs_f32() }),
+        }
+    }
+}
+
+/// The answer to a setup or a teardown: of several results only the last one counts.
+#[derive(Default)]
+struct Answer {
+    notices: Vec<String>,
+    rows: Option<Table>,
+    failed: Option<String>,
+}
+
+impl Answer {
+    fn of(events: Vec<Event>) -> Self {
+        let mut answer = Self::default();
+        for event in events {
+            match event {
+                Event::Notice(message) => answer.notices.push(message.notice()),
+                Event::Rows(table) => answer.rows = Some(table),
+                Event::Done => answer.rows = None,
+                Event::Error(message) => answer.failed = Some(message.error()),
+                Event::Copy(status) => answer.failed = Some(format!("{status}\n")),
+                Event::Lost => {
+                    answer.failed.get_or_insert_default().push_str(LOST);
+                }
+                Event::Ready => {}
+            }
+        }
+        answer
+    }
+
+    /// What the control connection was told; its notices are no one's concern.
+    fn print(&self, out: &mut Transcript) {
+        if let (Some(rows), None) = (&self.rows, &self.failed) {
+            out.print(printed(rows));
+        }
+    }
+
+    fn print_for(&self, session: &str, out: &mut Transcript) {
+        for notice in &self.notices {
+            out.print(format!("{session}: {notice}"));
+        }
+        self.print(out);
+    }
+}
