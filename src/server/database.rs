@@ -65,8 +65,25 @@ pub(super) async fn drop_all(login: &Login, entry: &str, names: &[String]) -> Re
     }
     let mut connection = PgConnection::connect_with(&login.options(entry)).await?;
     for name in names.iter().filter(|name| is_plain(name)) {
+        // Force ends connections, and a prepared transaction has none.
+        let prepared = "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = $1";
+        let prepared: Vec<String> =
+            sqlx::query_scalar(prepared).bind(name).fetch_all(&mut connection).await?;
+        if !prepared.is_empty() {
+            roll_back_prepared(login, name, &prepared).await?;
+        }
         let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
         sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
+    }
+    connection.close().await
+}
+
+/// Rolls back what a database's transactions have prepared; only a connection to that database can.
+async fn roll_back_prepared(login: &Login, name: &str, prepared: &[String]) -> Result<(), sqlx::Error> {
+    let mut connection = PgConnection::connect_with(&login.options(name)).await?;
+    for gid in prepared {
+        let statement = format!("ROLLBACK PREPARED '{}'", gid.replace('\'', "''"));
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
     }
     connection.close().await
 }

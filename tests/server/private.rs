@@ -85,3 +85,16 @@ async fn a_version_that_nobody_has_is_an_error_that_lists_every_way() {
     }
     assert_eq!(text.matches('→').count(), 5, "each way has a remedy:\n{text}");
 }
+
+#[tokio::test]
+async fn a_database_goes_with_what_its_transactions_have_prepared() {
+    let server = private_server().await;
+    let database = server.create_database().await.expect("a database");
+    let mut connection =
+        PgConnection::connect_with(&database.connect_options()).await.expect("it lets us in");
+    let prepare = "BEGIN; CREATE TABLE t (v int); PREPARE TRANSACTION 'it''s left'";
+    sqlx::raw_sql(prepare).execute(&mut connection).await.expect("prepared");
+    connection.close().await.expect("it lets us out");
+    server.drop_database(database.clone()).await.expect("dropped");
+    assert!(PgConnection::connect_with(&database.connect_options()).await.is_err());
+}

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::Exit;
@@ -131,7 +130,7 @@ fn read(file: &Path, args: &SpecArgs) -> anyhow::Result<Task> {
     let expectation = match &args.against {
         None => None,
         Some(folder) => {
-            let read = Expectation::read(folder, &name).with_context(|| folder.display().to_string())?;
+            let read = Expectation::read(folder, &name).map_err(|error| within(folder, error.into()))?;
             let missing = || WrongUsage(format!("{} holds no {name}.out", folder.display()));
             Some(read.ok_or_else(missing)?)
         }
@@ -182,7 +181,7 @@ fn all(
             }
             Err(error) => {
                 stop.store(true, Ordering::Relaxed);
-                failed.get_or_insert(error.context(task.file.display().to_string()));
+                failed.get_or_insert(within(&task.file, error));
             }
         },
     );
@@ -207,4 +206,11 @@ fn write(format: SpecFormat, number: usize, task: &Task, told: &Told) {
         let _ = stdout.write_all(&told.stdout);
     }
     eprint!("{}", told.stderr);
+}
+
+/// `error` with the place where it arose in front. Each error tells its causes in its own words, and so only the outermost text
+/// is shown.
+fn within(place: &Path, error: anyhow::Error) -> anyhow::Error {
+    let text = format!("{}: {error}", place.display());
+    error.context(text)
 }
