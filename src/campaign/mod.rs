@@ -17,6 +17,7 @@
 //! random programs; [`Campaign::strategy`] asks for another exploration. The same seed gives the same cases, the same verdict and the same case file, however many lanes
 //! there are: of several violations the one counts whose unit comes first.
 
+mod compare;
 mod judge;
 mod minimize;
 mod plan;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+pub use compare::{Compared, compare};
 pub use judge::{Judge, Opinion};
 pub use minimize::Finding;
 pub use replay::{Replayed, Replayer, case_files};
@@ -207,8 +209,8 @@ impl<S: Subject> Campaign<S> {
     }
 
     /// Runs just this program, the operations of each session, in as many of its schedules as there are cases: no other
-    /// operations, and nothing drawn. [`StrategyKind::Exhaustive`] runs its schedules one after another, those with the
-    /// fewest preemptions first; the others sample them.
+    /// operations, and nothing drawn. [`StrategyKind::Exhaustive`] runs one schedule of each class, those with the fewest
+    /// preemptions first; the others sample its schedules.
     pub fn program(mut self, program: Program<S::Op>, strategy: StrategyKind) -> Self {
         self.sessions = program.len()..=program.len();
         self.program = Some(program);
@@ -327,8 +329,8 @@ impl<S: Subject> Campaign<S> {
         self.report(&setup, results, None)
     }
 
-    /// Runs all schedules of the one program, or of those of the small scope, round by round: what a small program leaves of its share
-    /// is for the larger ones.
+    /// Runs a schedule of each class of the one program, or of those of the small scope, round by round: what a small
+    /// program leaves of its share is for the larger ones.
     fn exhaust(&self, setup: &Setup<S>) -> Result<Report<S::Op>, CampaignError> {
         let mut results: Vec<UnitResult<S::Op>> = Vec::new();
         let mut left = self.cases;
@@ -348,7 +350,6 @@ impl<S: Subject> Campaign<S> {
                 for (program, result) in open.zip(&round) {
                     if let Some(explored) = &result.explored {
                         program.exploration = explored.exploration.clone();
-                        program.schedules += explored.schedules;
                     }
                 }
                 let ended = round.iter().any(|result| result.violation.is_some());
@@ -358,15 +359,17 @@ impl<S: Subject> Campaign<S> {
                 }
             }
         }
-        let mut exhausted = Exhausted::default();
-        for program in sizes.iter().flatten() {
-            exhausted.programs += 1;
-            // A program that did not do the same again has schedules that no one knows.
-            if program.exploration.is_complete() && program.exploration.departed() == 0 {
-                exhausted.complete += 1;
-                exhausted.schedules += program.schedules;
-            }
-        }
+        let all = sizes.iter().flatten().map(|program| &program.exploration);
+        let complete: Vec<_> =
+            all.clone().filter(|program| program.is_complete() && program.is_certain()).collect();
+        let exhausted = Exhausted {
+            programs: all.count() as u64,
+            complete: complete.len() as u64,
+            classes: complete.iter().map(|program| program.classes() as u64).sum(),
+            schedules: complete
+                .iter()
+                .try_fold(0_u64, |sum, program| sum.checked_add(u64::try_from(program.schedules()?).ok()?)),
+        };
         self.report(setup, results, Some(exhausted))
     }
 
@@ -430,7 +433,7 @@ impl<S: Subject> Campaign<S> {
         };
         let unknown = results.into_iter().find_map(|result| result.unknown);
         Ok(Report {
-            verdict: verdict::of(finding.is_some(), unknown, &contention),
+            verdict: verdict::of(finding.is_some(), unknown, &contention, exhausted.as_ref()),
             subject: self.subject.name().to_owned(),
             variant: self.subject.variant().map(str::to_owned),
             isolation: self.isolation,

@@ -3,22 +3,19 @@
 
 use std::ops::RangeInclusive;
 
-use crate::explore::by_preemptions::ByPreemptions;
+use crate::explore::ByClasses;
 use crate::explore::program::{Program, pairs, triples};
 
 /// Cases that one lane runs without looking up.
 #[derive(Clone, Debug)]
 pub(super) enum Unit<Op> {
-    /// The schedules of one program, fewest preemptions first, from where the exploration stands.
-    Systematic { program: Program<Op>, exploration: ByPreemptions, schedules_max: u64 },
+    /// The classes of one program, fewest preemptions first, from where the exploration stands.
+    Systematic { program: Program<Op>, exploration: ByClasses, schedules_max: u64 },
     /// Random walks through one program, by their numbers.
     Walks { program: Program<Op>, first: u64, count: u64 },
     /// Random cases, by their numbers.
     Random { first: u64, count: u64 },
 }
-
-/// Preemptions up to which the schedules of a small program are run one by one. Nearly every bug needs one.
-const PREEMPTIONS_MAX: usize = 2;
 
 /// Schedules of one program, at the most.
 const SCHEDULES_MAX: u64 = 60;
@@ -56,8 +53,7 @@ fn spread<Op>(programs: Vec<Program<Op>>, cases: u64) -> Vec<Unit<Op>> {
             break;
         }
         left -= schedules_max;
-        let exploration = ByPreemptions::up_to(PREEMPTIONS_MAX);
-        units.push(Unit::Systematic { program, exploration, schedules_max });
+        units.push(Unit::Systematic { program, exploration: ByClasses::new(), schedules_max });
     }
     units
 }
@@ -74,19 +70,17 @@ pub(super) fn samples<Op: Clone>(program: &Program<Op>, cases: u64) -> Vec<Unit<
 #[derive(Clone, Debug)]
 pub(super) struct Explored<Op> {
     pub(super) program: Program<Op>,
-    pub(super) exploration: ByPreemptions,
-    /// Schedules that were run.
-    pub(super) schedules: u64,
+    pub(super) exploration: ByClasses,
 }
 
 impl<Op> Explored<Op> {
     /// Nothing of it has been run.
     pub(super) fn new(program: Program<Op>) -> Self {
-        Self { program, exploration: ByPreemptions::new(), schedules: 0 }
+        Self { program, exploration: ByClasses::new() }
     }
 }
 
-/// The programs of the small scope, pairs before triples, all of whose schedules are to be run.
+/// The programs of the small scope, pairs before triples, all of whose classes are to be run.
 pub(super) fn small<Op: Clone>(scope: &[Op], sessions: &RangeInclusive<usize>) -> Vec<Vec<Explored<Op>>> {
     let mut sizes: Vec<Vec<_>> = Vec::new();
     if sessions.contains(&2) {

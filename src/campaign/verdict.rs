@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Finding;
 use crate::check::Judgement;
 use crate::check::contention::Contention;
-use crate::check::coverage::Covered;
+use crate::check::coverage::{Covered, Exhausted};
 use crate::isolation::Isolation;
 use crate::replay::{CaseFile, CaseFileError, step_texts};
 use crate::report::{self, Page, Saved};
@@ -25,11 +25,18 @@ pub enum Verdict {
 }
 
 /// The verdict on a campaign.
-pub(super) fn of(violated: bool, unknown: Option<String>, contention: &Contention) -> Verdict {
+pub(super) fn of(
+    violated: bool,
+    unknown: Option<String>,
+    contention: &Contention,
+    exhausted: Option<&Exhausted>,
+) -> Verdict {
+    // Where all classes were run and there are several of a program, its sessions had every occasion to meet.
+    let met = || !contention.none() || exhausted.is_some_and(Exhausted::shows_that_order_matters);
     match unknown {
         _ if violated => Verdict::Violated,
         Some(why) => Verdict::Unknown(why),
-        None if contention.none() => Verdict::Unknown(
+        None if !met() => Verdict::Unknown(
             "the sessions never met: no case had one wait for another, fail because of another, or use a table that \
              another wrote; use fewer keys, or operations that conflict"
                 .to_owned(),

@@ -15,7 +15,7 @@ use crate::check::contention::Contention;
 use crate::check::coverage::{Chosen, Coverage, Surveyor};
 use crate::explore::follow::{Afterwards, Follow};
 use crate::explore::program::{self, Program};
-use crate::explore::{Choice, Estimate, Strategy, Touch, preemptions};
+use crate::explore::{Choice, Dependencies, Estimate, Strategy, Touch, preemptions};
 use crate::history::OpId;
 use crate::schedule::Schedule;
 use crate::shrink::ran;
@@ -59,6 +59,12 @@ pub(super) struct Violation<Op> {
     /// All of them.
     pub(super) violated: Vec<String>,
     pub(super) steps: Vec<OpId>,
+}
+
+/// What a systematic exploration learns from a case.
+pub(super) struct Ran {
+    trace: Vec<Choice>,
+    dependencies: Dependencies,
 }
 
 /// The units that lanes take, and what came of them.
@@ -161,9 +167,9 @@ impl<'a, S: Subject> Worker<'a, S> {
             StandingLane::open(&setup.server, setup.subject.clone(), sessions, setup.limits).await?;
         Ok(Self {
             setup,
+            surveyor: standing.lane.surveyor(),
             standing,
             judge: Judge::new(setup.subject.clone()),
-            surveyor: Surveyor::default(),
             alone: HashMap::new(),
         })
     }
@@ -179,7 +185,7 @@ impl<'a, S: Subject> Worker<'a, S> {
             let result = match unit {
                 Unit::Systematic { program, exploration, schedules_max } => {
                     let (program, exploration) = (program.clone(), exploration.clone());
-                    let explored = Explored { program, exploration, schedules: 0 };
+                    let explored = Explored { program, exploration };
                     self.systematic(explored, *schedules_max, || work.is_moot(number)).await?
                 }
                 Unit::Walks { program, first, count } => {
@@ -218,13 +224,12 @@ impl<'a, S: Subject> Worker<'a, S> {
             let Some(beginning) = explored.exploration.next() else { break };
             let case = self.case(explored.program.clone(), beginning.clone());
             let mut strategy = Follow::then(&beginning, Afterwards::Undisturbed);
-            let trace = self.run(case, &mut strategy, Chosen::Systematically, &mut result).await?;
-            explored.exploration.observe(&beginning, &trace);
+            let ran = self.run(case, &mut strategy, Chosen::Systematically, &mut result).await?;
+            explored.exploration.observe(&ran.trace, &ran.dependencies);
             if result.violation.is_some() {
                 break;
             }
         }
-        explored.schedules = result.cases;
         result.explored = Some(explored);
         Ok(result)
     }
@@ -293,7 +298,7 @@ impl<'a, S: Subject> Worker<'a, S> {
         strategy: &mut dyn Strategy,
         chosen: Chosen,
         result: &mut UnitResult<S::Op>,
-    ) -> Result<Vec<Choice>, CampaignError> {
+    ) -> Result<Ran, CampaignError> {
         let lost = |error| lost_or(&self.setup.server, error);
         let traced = self.standing.lane.run(&case, strategy).await.map_err(lost)?;
         let history = traced.history;
@@ -303,7 +308,8 @@ impl<'a, S: Subject> Worker<'a, S> {
         result.cases += 1;
         result.serial += u64::from(preemptions(&traced.trace) == 0);
         result.contention += Contention::of(&history);
-        result.coverage += self.surveyor.survey(&history, case.isolation, chosen);
+        let survey = self.surveyor.survey(&history, case.isolation, chosen);
+        result.coverage += survey.coverage;
         if let Some(why) = opinion.disagreement {
             return Err(CampaignError::Disagreement(why));
         }
@@ -318,7 +324,7 @@ impl<'a, S: Subject> Worker<'a, S> {
             let violated = opinion.all_violated().map(str::to_owned).collect();
             result.violation = Some(Violation { case, claim, violated, steps });
         }
-        Ok(traced.trace)
+        Ok(Ran { trace: traced.trace, dependencies: survey.dependencies })
     }
 
     /// The lane and the judge, for work that is no unit.

@@ -11,8 +11,11 @@ use std::ops::AddAssign;
 
 use serde::{Serialize, Serializer};
 
-use super::footprint::{self, Footprint};
-use crate::explore::Touch;
+use super::catalogue::Catalogue;
+use super::dependence;
+pub use super::footprint::Connections;
+use super::footprint::{self, Footprint, Footprints};
+use crate::explore::{Dependencies, Touch};
 use crate::history::{Action, History, OpId};
 use crate::isolation::Isolation;
 use crate::sql_text::one_line;
@@ -27,26 +30,41 @@ pub enum Chosen {
 }
 
 /// Reads off histories what they cover, and remembers what statements touch.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Surveyor(footprint::Surveyor);
 
+/// What was read off one history.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// What it covers.
+    pub coverage: Coverage,
+    /// Which of its steps depend on each other.
+    pub dependencies: Dependencies,
+}
+
 impl Surveyor {
+    /// A surveyor of runs over the tables of `catalogue`, by sessions of so many connections.
+    pub fn new(catalogue: Catalogue, connections: Connections) -> Self {
+        Self(footprint::Surveyor::new(catalogue, connections))
+    }
+
     /// What one case covers. `isolation` is the level of the case.
-    pub fn survey(&mut self, history: &History, isolation: Isolation, chosen: Chosen) -> Coverage {
+    pub fn survey(&mut self, history: &History, isolation: Isolation, chosen: Chosen) -> Survey {
         let prints = self.0.footprints(history, isolation);
+        let dependencies = dependence::dependencies(history, &prints);
         let seen = match chosen {
             Chosen::Systematically => Seen { systematically: 1, at_random: 0 },
             Chosen::AtRandom => Seen { systematically: 0, at_random: 1 },
         };
-        let mut coverage =
-            Coverage { classes: BTreeMap::from([(class(history, &prints), seen)]), ..Coverage::default() };
+        let class = class(history, &dependencies);
+        let mut coverage = Coverage { classes: BTreeMap::from([(class, seen)]), ..Coverage::default() };
         coverage.meet(history, &prints);
-        coverage
+        Survey { coverage, dependencies }
     }
 
     /// What each step touches, so that a strategy knows which steps of a program conflict.
     pub fn touched(&mut self, history: &History, isolation: Isolation) -> Vec<Touch> {
-        self.0.footprints(history, isolation).iter().map(Footprint::touch).collect()
+        self.0.footprints(history, isolation).steps.iter().map(Footprint::touch).collect()
     }
 }
 
@@ -114,7 +132,8 @@ impl Coverage {
     }
 
     /// Adds which statements of operations that overlapped used the same table.
-    fn meet(&mut self, history: &History, prints: &[Footprint]) {
+    fn meet(&mut self, history: &History, prints: &Footprints) {
+        let prints = &prints.steps;
         let texts: Vec<Vec<(u64, (u64, u64))>> = (0..prints.len())
             .map(|step| {
                 let statements = history.steps[step].statements().iter().zip(&prints[step].statements);
@@ -166,11 +185,11 @@ fn spans(history: &History) -> BTreeMap<OpId, (usize, usize)> {
 }
 
 /// The class of a run: each session's steps, what they were answered, and the order of those that depend on each other.
-fn class(history: &History, prints: &[Footprint]) -> u64 {
-    let mut answers: Vec<_> = (0..prints.len()).collect();
-    answers.sort_by_key(|step| (prints[*step].session, *step));
+fn class(history: &History, dependencies: &Dependencies) -> u64 {
+    let mut answers: Vec<_> = (0..history.steps.len()).collect();
+    answers.sort_by_key(|step| (history.steps[*step].session, *step));
     let answers: Vec<_> = answers.into_iter().map(|step| answered(history, step)).collect();
-    hash(&(answers, order(history, prints)))
+    hash(&(answers, order(history, dependencies)))
 }
 
 /// A step as the session it belongs to and its position there, counted from 0.
@@ -178,18 +197,18 @@ type Place = (usize, usize);
 
 /// The pairs of dependent steps, in the order in which they went. Two runs of a program whose steps do the same are
 /// equivalent when these are equal: each can be turned into the other by swapping neighbours that are independent.
-fn order(history: &History, prints: &[Footprint]) -> BTreeSet<(Place, Place)> {
+fn order(history: &History, dependencies: &Dependencies) -> BTreeSet<(Place, Place)> {
     let mut taken = BTreeMap::new();
-    let places: Vec<Place> = prints
+    let places: Vec<Place> = history
+        .steps
         .iter()
-        .map(|print| {
-            let next = taken.entry(print.session).or_insert(0);
+        .map(|step| {
+            let next = taken.entry(step.session).or_insert(0);
             *next += 1;
-            (print.session.index(), *next - 1)
+            (step.session.index(), *next - 1)
         })
         .collect();
-    let pairs = footprint::dependencies(history, prints);
-    pairs.into_iter().map(|(first, second)| (places[first], places[second])).collect()
+    dependencies.pairs.iter().map(|(first, second)| (places[*first], places[*second])).collect()
 }
 
 /// What a step was asked, and how it ended. Where footprints show too little, runs that came to something else are
@@ -233,7 +252,7 @@ pub struct Covered {
     pub read_write: Met,
     /// Those of which both wrote the same.
     pub write_write: Met,
-    /// How many programs were run in all their schedules, where that was asked for.
+    /// How many programs were run in all their classes, where that was asked for.
     pub exhausted: Option<Exhausted>,
 }
 
@@ -251,10 +270,20 @@ pub struct Met {
 pub struct Exhausted {
     /// Programs of the small scope: pairs, and triples where a case may have three sessions.
     pub programs: u64,
-    /// Programs of which every schedule was run.
+    /// Programs of which every class was run.
     pub complete: u64,
-    /// Schedules of the complete ones.
-    pub schedules: u64,
+    /// Classes of the complete ones: one schedule of each was run.
+    pub classes: u64,
+    /// Schedules that these classes have; none when they are too many to count.
+    pub schedules: Option<u64>,
+}
+
+impl Exhausted {
+    /// Whether all classes of all programs were run, and some program has several: what its sessions did depended on
+    /// each other.
+    pub fn shows_that_order_matters(&self) -> bool {
+        self.complete == self.programs && self.classes > self.programs
+    }
 }
 
 impl Covered {
@@ -303,14 +332,20 @@ impl fmt::Display for Covered {
 
 impl fmt::Display for Exhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { programs, complete, schedules } = self;
-        if complete == programs {
-            write!(f, "all {schedules} schedules of all {programs} programs were run")
-        } else {
-            write!(
+        let Self { programs, complete, classes, schedules } = self;
+        if complete < programs {
+            return write!(
                 f,
-                "all schedules were run of {complete} of {programs} programs: more cases would run more"
-            )
+                "all classes were run of {complete} of {programs} programs: more cases would run more"
+            );
+        }
+        match programs {
+            1 => write!(f, "all {classes} classes of this program were run")?,
+            _ => write!(f, "all {classes} classes of all {programs} programs were run")?,
+        }
+        match schedules {
+            Some(schedules) => write!(f, ", which have {schedules} schedules"),
+            None => f.write_str(", which have more schedules than can be counted"),
         }
     }
 }

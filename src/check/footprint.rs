@@ -1,110 +1,135 @@
-//! What each step of a run touches, and which two steps depend on each other: of two that do not, the order cannot
-//! matter.
+//! What each step of a run touches, and what it makes visible to others.
 //!
-//! Two steps of different sessions depend on each other when
-//!
-//! 1. both may write or lock the same thing; or
-//! 2. one makes visible (by COMMIT, ROLLBACK, an error or an autocommitted write) what the other, at READ COMMITTED, reads
-//!    or writes now, or, at the levels above, what the other's transaction touches and it takes its snapshot now, or what
-//!    it writes now; or
-//! 3. at SERIALIZABLE, one reads what the other writes, one ends a transaction that has read what the other writes, or
-//!    both end transactions that overlap; or
-//! 4. one tries a lock without waiting, and the other takes or gives back what may be that lock; or
-//! 5. one was seen to wait for the other's session; or
-//! 6. one is a fault: it may matter to anything that the other does.
-//!
-//! So an uncommitted write and a plain read are independent. Everything is judged table by table, which makes too many
-//! steps dependent rather than too few. A step that lets one that waited complete counts as doing what that one does.
+//! Everything is judged table by table and from the text of the statements, with what the catalogue adds to it: that
+//! makes too many steps dependent rather than too few. A step that lets one that waited complete counts as doing what
+//! that one does. What follows from it for two steps is said in `dependence`.
 
 use std::collections::HashMap;
 
+use super::catalogue::Catalogue;
+use super::dependence::Overlap;
 use super::reach::{self, Reach};
 use crate::explore::Touch;
-use crate::history::{Action, History, State, Step, Transaction};
+use crate::history::{Action, History, Statement, Step, Transaction};
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
 
 /// Finds footprints, and remembers what statements reach: most are run again and again.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Surveyor {
-    tables: Vec<String>,
+    catalogue: Catalogue,
+    connections: Connections,
     known: HashMap<String, Reach>,
 }
 
-/// What one step touches.
-#[derive(Clone, Debug)]
+/// How many connections a session may hold at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connections {
+    /// One: its transactions follow one another.
+    One,
+    /// More: several transactions of a session may be open at once, and a step does not tell which it belongs to.
+    Several,
+}
+
+/// What one step touches, as sets of tables and other things: one bit a thing.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Footprint {
     pub(super) session: SessionId,
     /// What each of its statements reaches.
     pub(super) statements: Vec<Reach>,
-    reads: u64,
-    writes: u64,
-    tries: bool,
+    pub(super) reads: u64,
+    /// What it may write or lock.
+    pub(super) writes: u64,
+    /// What it keeps others from reading.
+    pub(super) excludes: u64,
+    /// It looks whether a lock is free, and does not wait.
+    pub(super) tries: bool,
     /// What becomes visible to others, or free for them.
-    publishes: u64,
+    pub(super) publishes: u64,
     /// What the transaction has read, where this step ends it.
-    closes: u64,
-    /// What the transaction touches from first to last, where this step may take its snapshot.
-    snapshot: u64,
-    level: Isolation,
-    /// Number of the step with which the transaction begins, where this one ends it.
-    ends_since: Option<usize>,
+    pub(super) frees: u64,
+    /// What must not become visible earlier or later, for the step to be the same.
+    pub(super) sees: u64,
+    /// It is a fault, which may matter to anything.
+    pub(super) is_fault: bool,
+    /// The serializable transactions that it takes part in.
+    pub(super) serializable: Vec<Part>,
+}
+
+/// A step's part in a serializable transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Which, among all of the run.
+    pub(super) of: usize,
+    /// Whether the transaction ends with it.
+    pub(super) ends: bool,
+}
+
+/// The footprints of a run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Footprints {
+    /// Of each step, in the order of the steps.
+    pub(super) steps: Vec<Footprint>,
+    /// The serializable transactions, and what each of them touches from first to last.
+    pub(super) serializable: Vec<Overlap>,
 }
 
 impl Surveyor {
-    /// The footprint of each step, in the order of the steps.
-    pub(super) fn footprints(&mut self, history: &History, isolation: Isolation) -> Vec<Footprint> {
-        if !self.tables.iter().eq(history.state.0.keys()) {
-            self.tables = history.state.0.keys().cloned().collect();
-            self.known.clear();
-        }
-        let mut prints: Vec<_> =
-            history.steps.iter().map(|step| self.alone(step, &history.state, isolation)).collect();
+    /// Judges what runs over these tables touch.
+    pub(super) fn new(catalogue: Catalogue, connections: Connections) -> Self {
+        Self { catalogue, connections, known: HashMap::new() }
+    }
+
+    /// The footprint of each step of a run whose transactions are at `isolation` where they ask for nothing else.
+    pub(super) fn footprints(&mut self, history: &History, isolation: Isolation) -> Footprints {
+        let steps = history.steps.iter().map(|step| self.alone(step)).collect();
+        let mut found = Footprints { steps, serializable: Vec::new() };
         for session in SessionId::first(SessionId::COUNT_MAX) {
-            let own: Vec<usize> = (0..prints.len()).filter(|step| prints[*step].session == session).collect();
+            let own: Vec<usize> =
+                (0..found.steps.len()).filter(|step| found.steps[*step].session == session).collect();
+            let level = match self.connections {
+                Connections::One => level_of_session(&own, &history.steps, isolation),
+                Connections::Several => Level::Unsure,
+            };
             let ends = |step: &usize| transaction(&history.steps[*step]).is_some_and(is_over);
             for transaction in own.split_inclusive(ends) {
-                in_transaction(transaction, &history.steps, &mut prints);
+                in_transaction(transaction, &history.steps, level, &mut found);
             }
         }
         for (number, step) in history.steps.iter().enumerate() {
             let until = step.wait.as_ref().and_then(|wait| wait.until).filter(|until| *until != number);
-            if let Some(until) = until.filter(|until| *until < prints.len()) {
-                let completed = prints[number].clone();
-                let print = &mut prints[until];
-                print.reads |= completed.reads;
-                print.writes |= completed.writes;
-                print.publishes |= completed.publishes;
-                print.snapshot |= completed.snapshot;
-                print.tries |= completed.tries;
-                print.level = print.level.max(completed.level);
+            if let Some(until) = until.filter(|until| *until < found.steps.len()) {
+                let completed = found.steps[number].clone();
+                found.steps[until].does_also(completed);
             }
         }
-        prints
+        found
     }
 
-    fn alone(&mut self, step: &Step, state: &State, isolation: Isolation) -> Footprint {
+    fn alone(&mut self, step: &Step) -> Footprint {
         if matches!(step.action, Action::Fault { .. }) {
-            return Footprint::of_a_fault(step.session);
+            return Footprint { session: step.session, is_fault: true, ..Footprint::default() };
         }
-        let statements: Vec<_> =
-            step.statements().iter().map(|statement| self.reach(&statement.sql, state)).collect();
-        let all = |field: fn(&Reach) -> u64| statements.iter().fold(0, |all, reach| all | field(reach));
+        let reached = |statement: &Statement| {
+            let reach = self.reach(&statement.sql);
+            let found_nothing = step.wait.is_none() && statement.row_count() == Some(0);
+            if found_nothing { reach.of_no_row() } else { reach }
+        };
+        let statements: Vec<_> = step.statements().iter().map(reached).collect();
+        let Reach { reads, writes, excludes, tries, .. } =
+            statements.iter().copied().fold(Reach::NOTHING, Reach::and);
         Footprint {
             session: step.session,
-            reads: all(|reach| reach.reads),
-            writes: all(|reach| reach.writes),
-            tries: statements.iter().any(|reach| reach.tries),
             statements,
-            publishes: 0,
-            closes: 0,
-            snapshot: 0,
-            level: isolation,
-            ends_since: None,
+            reads,
+            writes,
+            excludes,
+            tries,
+            ..Footprint::default()
         }
     }
 
-    fn reach(&mut self, sql: &str, state: &State) -> Reach {
+    fn reach(&mut self, sql: &str) -> Reach {
         if let Some(known) = self.known.get(sql) {
             return *known;
         }
@@ -113,9 +138,52 @@ impl Surveyor {
         if self.known.len() == KNOWN_MAX {
             self.known.clear();
         }
-        let reach = reach::of(sql, state);
+        let reach = reach::of(sql, &self.catalogue);
         self.known.insert(sql.to_owned(), reach);
         reach
+    }
+}
+
+impl Footprint {
+    /// What it touches, for a strategy that is to know which steps conflict.
+    pub(super) fn touch(&self) -> Touch {
+        if self.is_fault {
+            return Touch::ANYTHING;
+        }
+        Touch { reads: self.reads | self.sees, writes: self.writes | self.publishes }
+    }
+
+    fn does_also(&mut self, other: Self) {
+        self.reads |= other.reads;
+        self.writes |= other.writes;
+        self.excludes |= other.excludes;
+        self.tries |= other.tries;
+        self.publishes |= other.publishes;
+        self.frees |= other.frees;
+        self.sees |= other.sees;
+        self.is_fault |= other.is_fault;
+        self.serializable.extend(other.serializable);
+    }
+}
+
+/// The level of a session's transactions, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+enum Level {
+    /// They have this one where they ask for none.
+    Default(Isolation),
+    /// The session sets it as it goes, or its transactions cannot be told apart.
+    Unsure,
+}
+
+fn level_of_session(own: &[usize], steps: &[Step], isolation: Isolation) -> Level {
+    let statements = || own.iter().flat_map(|step| steps[*step].statements());
+    let sets = |sql: &str| {
+        let sql = sql.to_ascii_lowercase();
+        sql.contains("default_transaction") || sql.contains("characteristics")
+    };
+    match statements().any(|statement| sets(&statement.sql)) {
+        true => Level::Unsure,
+        false => Level::Default(isolation),
     }
 }
 
@@ -131,36 +199,56 @@ fn is_over(transaction: Transaction) -> bool {
 }
 
 /// Fills in what the steps of one transaction, by their numbers, mean for others.
-fn in_transaction(numbers: &[usize], steps: &[Step], prints: &mut [Footprint]) {
-    let Some(first) = numbers.first().copied() else { return };
+fn in_transaction(numbers: &[usize], steps: &[Step], level: Level, found: &mut Footprints) {
     let statements = || numbers.iter().flat_map(|number| steps[*number].statements());
-    let level =
-        statements().find_map(|statement| level_asked_for(&statement.sql)).unwrap_or(prints[first].level);
-    let touched = numbers.iter().fold(0, |all, number| all | prints[*number].reads | prints[*number].writes);
+    let asked = || statements().find_map(|statement| level_asked_for(&statement.sql));
+    let level = match level {
+        Level::Default(default) => Some(asked().unwrap_or(default)),
+        Level::Unsure => None,
+    };
+    let is_serializable = level.is_none_or(|level| level == Isolation::Serializable);
+    let prints = &mut found.steps;
+    let all =
+        |field: fn(&Footprint) -> u64| numbers.iter().fold(0, |all, number| all | field(&prints[*number]));
+    let (all_read, all_written) = (all(|print| print.reads), all(|print| print.writes));
     let (mut written, mut read, mut has_snapshot) = (0, 0, false);
     for number in numbers {
-        let print = &mut prints[*number];
-        let step = &steps[*number];
-        if transaction(step).is_none() {
-            continue;
-        }
-        print.level = level;
+        let (print, step) = (&mut prints[*number], &steps[*number]);
+        let Some(state) = transaction(step) else { continue };
         written |= print.writes;
         read |= print.reads;
-        if !has_snapshot {
-            print.snapshot = touched;
-            has_snapshot = print.reads | print.writes != 0;
+        let snapshot = if has_snapshot { 0 } else { all_read | all_written };
+        has_snapshot |= print.reads | print.writes != 0;
+        let over = is_over(state) || level.is_none();
+        let failed = step.sqlstate().is_some();
+        if over && written == u64::MAX {
+            // What is deferred to the end of the transaction may touch anything too.
+            print.does_also(Footprint { writes: u64::MAX, excludes: u64::MAX, ..Footprint::default() });
         }
-        let over = transaction(step).is_some_and(is_over);
-        let undone = step.sqlstate().is_some()
-            || step.statements().iter().any(|one| begins_with(&one.sql, "rollback"));
-        if over || undone {
+        print.sees = print.writes
+            | match level {
+                Some(Isolation::ReadUncommitted | Isolation::ReadCommitted) => print.reads,
+                Some(Isolation::RepeatableRead | Isolation::Serializable) => snapshot,
+                None => print.reads | all_read | all_written,
+            };
+        if over || failed || step.statements().iter().any(|one| begins_with(&one.sql, "rollback")) {
             print.publishes = written;
         }
-        if over {
-            print.closes = read;
-            print.ends_since = Some(first);
+        if state == Transaction::Lost {
+            // With the connection go the locks that outlive transactions.
+            print.publishes = u64::MAX;
         }
+        if over || failed {
+            print.frees = read;
+        }
+        let acts = print.reads | print.writes != 0 || over;
+        if acts && is_serializable {
+            print.serializable.push(Part { of: found.serializable.len(), ends: over || failed });
+        }
+    }
+    if let Some(first) = numbers.first().filter(|_| is_serializable) {
+        let session = prints[*first].session;
+        found.serializable.push(Overlap { session, reads: all_read, writes: all_written });
     }
 }
 
@@ -178,89 +266,4 @@ fn level_asked_for(sql: &str) -> Option<Isolation> {
         return None;
     }
     Isolation::ALL.into_iter().rev().find(|level| sql.contains(level.guc()))
-}
-
-impl Footprint {
-    /// What befalls a session from outside may matter to anything that it does.
-    fn of_a_fault(session: SessionId) -> Self {
-        Self {
-            session,
-            statements: Vec::new(),
-            reads: u64::MAX,
-            writes: u64::MAX,
-            tries: true,
-            publishes: u64::MAX,
-            closes: u64::MAX,
-            snapshot: u64::MAX,
-            level: Isolation::ReadCommitted,
-            ends_since: None,
-        }
-    }
-
-    /// What it touches, for a strategy that is to know which steps conflict.
-    pub(super) fn touch(&self) -> Touch {
-        let snapshot = if self.level >= Isolation::RepeatableRead { self.snapshot } else { 0 };
-        Touch { reads: self.reads | snapshot, writes: self.writes | self.publishes }
-    }
-
-    /// What must not have become visible before or after, for the step to be the same.
-    fn sees(&self) -> u64 {
-        match self.level {
-            Isolation::ReadUncommitted | Isolation::ReadCommitted => self.reads | self.writes,
-            Isolation::RepeatableRead | Isolation::Serializable => self.snapshot | self.writes,
-        }
-    }
-
-    fn is_fault(&self) -> bool {
-        self.statements.is_empty() && self.tries
-    }
-
-    fn is_serializable(&self) -> bool {
-        self.level == Isolation::Serializable
-    }
-}
-
-/// Whether the order of two steps may matter. `first` was released as number `at`, before `second`.
-pub(super) fn dependent(first: &Footprint, at: usize, second: &Footprint) -> bool {
-    let moves = |one: &Footprint| one.writes | one.publishes;
-    let tries =
-        |one: &Footprint, other: &Footprint| one.tries && (one.reads | one.writes) & moves(other) != 0;
-    let serializable = first.is_serializable() || second.is_serializable();
-    let overlap = second.ends_since.is_some_and(|since| since < at) && first.ends_since.is_some();
-    first.is_fault()
-        || second.is_fault()
-        || first.writes & second.writes != 0
-        || first.publishes & second.sees() != 0
-        || second.publishes & first.sees() != 0
-        || tries(first, second)
-        || tries(second, first)
-        || serializable
-            && (overlap
-                || first.reads & moves(second) != 0
-                || second.reads & moves(first) != 0
-                || first.closes & second.writes != 0
-                || second.closes & first.writes != 0)
-}
-
-/// The pairs of steps of different sessions, by their numbers, that depend on each other in this run; the one that was
-/// released first stands first.
-pub(super) fn dependencies(history: &History, prints: &[Footprint]) -> Vec<(usize, usize)> {
-    let waited = |waiter: usize, other: usize| {
-        let wait = history.steps[waiter].wait.as_ref();
-        wait.is_some_and(|wait| {
-            wait.for_sessions.contains(&prints[other].session)
-                && wait.until.is_none_or(|until| other <= until)
-        })
-    };
-    let mut pairs = Vec::new();
-    for second in 0..prints.len() {
-        for first in 0..second {
-            let (one, other) = (&prints[first], &prints[second]);
-            let apart = one.session != other.session;
-            if apart && (dependent(one, first, other) || waited(first, second) || waited(second, first)) {
-                pairs.push((first, second));
-            }
-        }
-    }
-    pairs
 }

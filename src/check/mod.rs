@@ -4,15 +4,19 @@
 //! history can be judged again, and nothing here decides what is run.
 
 pub mod acknowledged;
+pub mod catalogue;
 pub mod contention;
 pub mod coverage;
 pub mod declared_errors;
+mod dependence;
 pub mod ends;
 mod footprint;
 pub mod graph;
 mod reach;
 pub mod same;
 pub mod serial;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod sql;
 #[cfg(test)]
 pub(crate) mod testing;

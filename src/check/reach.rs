@@ -1,48 +1,63 @@
-//! What a statement may touch, judged from its text: conservative, so that what is not understood may touch anything.
+//! What a statement may touch, judged from its text and the catalogue: conservative, so that what is not understood may
+//! touch anything.
 //!
-//! Tables are the smallest things here; rows are not told apart. What a trigger does to other tables is not seen, and
-//! neither is a foreign key, unless it leads to a column that is drawn from a sequence.
+//! Tables are the smallest things here; rows are not told apart.
 
-use crate::history::{ColumnKind, State};
+use super::catalogue::{Catalogue, Draws, TABLES, Tables};
 use crate::sql_text::{Piece, pieces};
 
-/// Things that a statement may read and write, one bit a thing. With very many tables some share a bit, and then count as
-/// one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Things that a statement may read and write, one bit a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reach {
     /// Tables that it may read.
     pub(super) reads: u64,
     /// What it may write or lock.
     pub(super) writes: u64,
+    /// Tables that it may keep others from reading, and whose readers it waits for.
+    pub(super) excludes: u64,
     /// It looks whether a lock is free, and does not wait: SKIP LOCKED, NOWAIT and the functions that try a lock.
     pub(super) tries: bool,
+    /// It writes and locks only rows that its command tag counts.
+    pub(super) counts: bool,
 }
 
 impl Reach {
-    const ANYTHING: Self = Self { reads: u64::MAX, writes: u64::MAX, tries: true };
+    pub(super) const NOTHING: Self = Self { reads: 0, writes: 0, excludes: 0, tries: false, counts: true };
+    pub(super) const ANYTHING: Self =
+        Self { reads: u64::MAX, writes: u64::MAX, excludes: u64::MAX, tries: true, counts: false };
 
     /// Whether it is so little understood that it may touch anything.
     pub(super) fn is_anything(self) -> bool {
         self.writes == u64::MAX
     }
 
-    fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         Self {
             reads: self.reads | other.reads,
             writes: self.writes | other.writes,
+            excludes: self.excludes | other.excludes,
             tries: self.tries || other.tries,
+            counts: self.counts && other.counts,
         }
+    }
+
+    /// What it reached where it did not wait, and its command tag counts no row: rows that none of its conditions meet
+    /// are not locked, and whether others have changed them and not committed does not matter to it.
+    pub(super) fn of_no_row(self) -> Self {
+        let writes = if self.counts { self.writes & !TABLES } else { self.writes };
+        Self { writes, ..self }
     }
 }
 
-/// Bits of tables; those above stand for the things that are no tables.
-const TABLE_BITS: usize = 60;
 const ADVISORY_LOCKS: u64 = 1 << 60;
 const SEQUENCES: u64 = 1 << 61;
 
+/// Functions that draw from sequences, or tell what was drawn.
+const SEQUENCE_FUNCTIONS: [&str; 4] = ["nextval", "setval", "currval", "lastval"];
+
 /// First words of statements that touch nothing by themselves. What the end of a transaction makes visible is the
 /// transaction's matter.
-const NOTHING: [&str; 13] = [
+const NOTHING: [&str; 12] = [
     "begin",
     "start",
     "commit",
@@ -55,7 +70,6 @@ const NOTHING: [&str; 13] = [
     "show",
     "deallocate",
     "discard",
-    "listen",
 ];
 
 /// What may stand before a parenthesis without being a function, and functions that depend on their arguments only.
@@ -173,13 +187,12 @@ const HARMLESS: &[&str] = &[
 ];
 
 /// What the text of one statement or more may touch.
-pub(super) fn of(sql: &str, state: &State) -> Reach {
-    // Without tables the run ended before it could be seen what there is.
-    if state.0.is_empty() {
-        return Reach::ANYTHING;
-    }
+pub(super) fn of(sql: &str, catalogue: &Catalogue) -> Reach {
     let tokens = tokens(sql);
-    tokens.split(|token| token == ";").map(|tokens| of_one(tokens, state)).fold(Reach::default(), Reach::and)
+    let statements: Vec<_> = tokens.split(|token| token == ";").filter(|one| !one.is_empty()).collect();
+    let all = statements.iter().map(|one| of_one(one, catalogue)).fold(Reach::NOTHING, Reach::and);
+    // Of several statements, the tag tells about one.
+    Reach { counts: all.counts && statements.len() == 1, ..all }
 }
 
 /// Words and quoted names in small letters, and the marks that matter. Strings and comments are gone.
@@ -193,41 +206,96 @@ fn tokens(sql: &str) -> Vec<String> {
     pieces(sql).filter_map(token).collect()
 }
 
-fn of_one(tokens: &[String], state: &State) -> Reach {
+fn of_one(tokens: &[String], catalogue: &Catalogue) -> Reach {
     let Some(first) = tokens.iter().map(String::as_str).find(|token| *token != "(") else {
-        return Reach::default();
+        return Reach::NOTHING;
     };
     let has = |words: &[&str]| tokens.iter().any(|token| words.contains(&token.as_str()));
-    if NOTHING.contains(&first) || first == "set" && !has(&["constraints", "snapshot"]) {
-        return Reach::default();
+    let sets = first == "set" && !has(&["constraints", "snapshot"]);
+    // A transaction that is DEFERRABLE waits until all others let it have a safe snapshot.
+    if (NOTHING.contains(&first) || sets) && !has(&["deferrable"]) {
+        return Reach::NOTHING;
     }
     let known =
         ["select", "values", "table", "with", "insert", "update", "delete", "merge", "truncate", "lock"];
-    if !known.contains(&first) || names_something_else(tokens, state) {
+    if !known.contains(&first) || catalogue.hidden_code || names_something_else(tokens, catalogue) {
         return Reach::ANYTHING;
     }
-    let named: Vec<usize> = tokens.iter().filter_map(|token| table(token, state)).collect();
-    let reads = named.iter().fold(0, |reads, table| reads | bit(*table));
-    let writes = match first {
-        "insert" | "update" | "delete" | "merge" => {
-            named.first().map_or(u64::MAX, |target| bit(*target) | follows(*target, first, state))
-        }
-        "truncate" => {
-            named.iter().fold(0, |writes, table| writes | bit(*table) | follows(*table, first, state))
-        }
-        "lock" => reads,
-        _ if has(&["insert", "update", "delete", "merge", "share", "into"]) => {
-            named.iter().fold(reads, |writes, table| writes | follows(*table, "merge", state))
-        }
-        _ => 0,
-    };
+    let named = tokens.iter().fold(0, |named, token| named | catalogue.named(token));
+    let written = written(first, tokens, named, catalogue);
+    if catalogue.those(|table| table.code_on_read) & named != 0
+        || catalogue.those(|table| table.code_on_write) & written != 0
+    {
+        return Reach::ANYTHING;
+    }
     let begins = |prefix: &str| tokens.iter().any(|token| token.starts_with(prefix));
     let advisory = if has_advisory(tokens) { ADVISORY_LOCKS } else { 0 };
-    let sequences = if has(&["nextval", "setval", "currval", "lastval"]) { SEQUENCES } else { 0 };
     Reach {
-        reads,
-        writes: writes | advisory | sequences,
+        reads: named,
+        writes: written
+            | locked(tokens, named)
+            | advisory
+            | drawn(written, has(&SEQUENCE_FUNCTIONS), catalogue),
+        excludes: if ["truncate", "lock"].contains(&first) { written } else { 0 },
         tries: has(&["nowait", "skip"]) || begins("pg_try_advisory"),
+        counts: counts_what_it_locks(first, tokens, locked(tokens, named)),
+    }
+}
+
+/// Whether every row that the statement writes or locks is one that its command tag counts: no part of it locks rows of
+/// its own, and none is left out after it was locked.
+fn counts_what_it_locks(first: &str, tokens: &[String], locked: Tables) -> bool {
+    let selects = tokens.iter().filter(|token| *token == "select").count();
+    match first {
+        "update" | "delete" => locked == 0,
+        "select" => {
+            let drops = ["offset", "into", "unnest", "generate_series"];
+            selects == 1 && !tokens.iter().any(|token| drops.contains(&token.as_str()))
+        }
+        _ => false,
+    }
+}
+
+/// The tables that a statement that begins with `first` may write, or lock by writing, where it names those in `named`.
+fn written(first: &str, tokens: &[String], named: Tables, catalogue: &Catalogue) -> Tables {
+    let word = |at: usize| tokens.get(at).map_or("", String::as_str);
+    let target = || {
+        // A schema may stand before the name.
+        let at = (0..tokens.len()).find(|at| catalogue.named(word(*at)) != 0 && word(at + 1) != ".");
+        at.map_or(u64::MAX, |at| catalogue.named(word(at)))
+    };
+    let changes = |at: &usize| match word(*at) {
+        "insert" | "delete" | "merge" => true,
+        "update" => *at == 0 || !["for", "key"].contains(&word(at - 1)),
+        _ => false,
+    };
+    match first {
+        "insert" if !tokens.windows(2).any(|pair| pair == ["do", "update"]) => {
+            catalogue.with_parents(target())
+        }
+        "insert" | "update" | "delete" | "merge" => catalogue.with_relatives(target()),
+        "truncate" => catalogue.with_relatives(named),
+        "lock" => named,
+        _ if (0..tokens.len()).any(|at| changes(&at)) => catalogue.with_relatives(named),
+        _ => 0,
+    }
+}
+
+/// The tables whose rows FOR UPDATE, FOR SHARE and the like may lock.
+fn locked(tokens: &[String], named: Tables) -> Tables {
+    let is_lock =
+        |pair: &[String]| pair[0] == "for" && ["update", "no", "share", "key"].contains(&pair[1].as_str());
+    if tokens.windows(2).any(is_lock) { named } else { 0 }
+}
+
+/// The sequences that are drawn from. Those of a table's own columns are covered by its bit, unless they are drawn from
+/// by name too, or by other tables.
+fn drawn(written: Tables, by_name: bool, catalogue: &Catalogue) -> u64 {
+    let draw = catalogue.those(|table| table.draws != Draws::Nothing);
+    match by_name {
+        true => SEQUENCES | draw,
+        false if catalogue.shares_sequences() && draw & written != 0 => SEQUENCES,
+        false => 0,
     }
 }
 
@@ -236,23 +304,26 @@ fn has_advisory(tokens: &[String]) -> bool {
 }
 
 /// Whether the statement calls a function that may do anything, or names a relation that is no table: a view, say.
-fn names_something_else(tokens: &[String], state: &State) -> bool {
+fn names_something_else(tokens: &[String], catalogue: &Catalogue) -> bool {
     let word = |at: usize| tokens.get(at).map_or("", String::as_str);
-    let is_table = |at: usize| table(word(at), state).is_some();
+    let is_table = |at: usize| catalogue.named(word(at)) != 0;
+    let is_own = |name: &str| catalogue.functions.iter().any(|own| own.eq_ignore_ascii_case(name));
     let is_word = |at: usize| word(at).starts_with(|c: char| c.is_alphabetic() || c == '_');
     let calls = |at: usize| {
         let name = word(at);
-        let own = HARMLESS.contains(&name)
-            || ["nextval", "setval", "currval", "lastval"].contains(&name)
-            || name.starts_with("pg_") && name.contains("advisory");
-        is_word(at) && word(at + 1) == "(" && !own && !is_table(at) && word(at + 2) != "select"
+        let known = HARMLESS.contains(&name)
+            || SEQUENCE_FUNCTIONS.contains(&name)
+            || name.starts_with("pg_") && name.contains("advisory")
+            || is_table(at)
+            || word(at + 2) == "select";
+        is_word(at) && word(at + 1) == "(" && (!known || is_own(name))
     };
     let common: Vec<_> = (0..tokens.len())
         .filter(|at| word(at + 1) == "as" && ["(", "materialized", "not"].contains(&word(at + 2)))
         .map(word)
         .collect();
     let strange = |mut at: usize| {
-        while ["only", "lateral", "into", "table"].contains(&word(at)) {
+        while ["only", "lateral", "into", "table", "("].contains(&word(at)) {
             at += 1;
         }
         // A schema may stand before the name.
@@ -295,87 +366,117 @@ fn names_something_else(tokens: &[String], state: &State) -> bool {
     false
 }
 
-/// What is locked or written beside the table itself: those that its foreign keys lead to, and where rows go or change,
-/// those whose foreign keys lead to it.
-fn follows(target: usize, verb: &str, state: &State) -> u64 {
-    let names: Vec<_> = state.0.keys().collect();
-    let leads = |from: usize, to: usize| {
-        state.0[names[from]]
-            .columns
-            .iter()
-            .any(|column| matches!(&column.kind, ColumnKind::Reference { table } if table == names[to]))
-    };
-    let others =
-        (0..names.len()).filter(|other| leads(target, *other) || (verb != "insert" && leads(*other, target)));
-    others.fold(0, |writes, other| writes | bit(other))
-}
-
-/// Position of the table that a word names.
-fn table(word: &str, state: &State) -> Option<usize> {
-    state.0.keys().position(|name| {
-        name.rsplit('.').next().is_some_and(|name| name.trim_matches('"').eq_ignore_ascii_case(word))
-    })
-}
-
-fn bit(table: usize) -> u64 {
-    1 << (table % TABLE_BITS)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::catalogue::TableFacts;
     use super::*;
-    use crate::check::testing::state;
+
+    fn catalogue() -> Catalogue {
+        let versions = TableFacts { references: vec!["models".into()], ..TableFacts::plain("versions") };
+        let models = TableFacts { draws: Draws::Own, ..TableFacts::plain("models") };
+        Catalogue { tables: vec![models, TableFacts::plain("app.runs"), versions], ..Catalogue::default() }
+    }
 
     #[test]
     fn a_statement_reaches_what_it_names_or_anything() {
-        // The tables, by name: models is 1, runs is 2, versions is 4 and leads to models.
-        let state = state(&[
-            ("models id:generated", &[]),
-            ("public.runs id", &[]),
-            ("versions id model:>models", &[]),
-        ]);
+        // models is 1, runs is 2, versions is 4 and leads to models.
+        let catalogue = catalogue();
+        let sequences = 1 << 61;
         for (sql, reads, writes, tries) in [
             ("BEGIN ISOLATION LEVEL SERIALIZABLE", 0, 0, false),
             ("COMMIT", 0, 0, false),
             ("SELECT 1", 0, 0, false),
             ("SELECT coalesce(max(id), 0) + 1 FROM models WHERE name = 'runs()'", 1, 0, false),
             ("SELECT * FROM models m, \"runs\" r JOIN versions v ON v.id = r.id", 7, 0, false),
-            ("SELECT id FROM public.runs FOR UPDATE SKIP LOCKED", 2, 2, true),
-            ("SELECT id FROM models FOR NO KEY UPDATE", 1, 5, false),
+            ("SELECT id FROM app.runs FOR UPDATE SKIP LOCKED", 2, 2, true),
+            ("SELECT id FROM models FOR NO KEY UPDATE", 1, 1, false),
             ("WITH m AS (SELECT id FROM models) SELECT * FROM m", 1, 0, false),
             ("WITH gone AS (DELETE FROM runs RETURNING id) SELECT * FROM gone", 2, 2, false),
             ("INSERT INTO versions (id, model) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING", 4, 5, false),
+            ("INSERT INTO models VALUES (1)", 1, 1, false),
+            ("INSERT INTO models VALUES (1) ON CONFLICT (id) DO UPDATE SET id = 2", 1, 5, false),
             ("INSERT INTO runs SELECT id FROM models", 3, 2, false),
+            ("UPDATE runs SET id = 1 WHERE id = (SELECT id FROM versions FOR UPDATE)", 6, 6, false),
+            ("UPDATE app.runs SET id = 1", 2, 2, false),
             ("UPDATE models SET id = 1 WHERE id IS DISTINCT FROM 2", 1, 5, false),
             ("LOCK TABLE runs IN EXCLUSIVE MODE", 2, 2, false),
             ("TRUNCATE runs; SELECT 1 FROM models", 3, 2, false),
             ("SELECT pg_advisory_xact_lock(key_of($1))", u64::MAX, u64::MAX, true),
             ("SELECT pg_advisory_xact_lock(hashtext($1))", 0, 1 << 60, false),
             ("SELECT pg_try_advisory_lock(1)", 0, 1 << 60, true),
-            ("SELECT nextval('s')", 0, 1 << 61, false),
+            ("SELECT nextval('s')", 0, sequences | 1, false),
         ] {
-            assert_eq!(of(sql, &state), Reach { reads, writes, tries }, "{sql}");
+            let reach = of(sql, &catalogue);
+            assert_eq!((reach.reads, reach.writes, reach.tries), (reads, writes, tries), "{sql}");
+        }
+        assert_eq!(of("LOCK TABLE runs", &catalogue).excludes, 2);
+        assert_eq!(of("UPDATE runs SET id = 1", &catalogue).excludes, 0);
+    }
+
+    #[test]
+    fn a_statement_that_finds_no_row_locks_none() {
+        for (sql, writes) in [
+            ("UPDATE runs SET id = 1", 0),
+            ("DELETE FROM runs USING models", 0),
+            ("SELECT id FROM runs WHERE id = 1 FOR UPDATE", 0),
+            ("SELECT pg_advisory_lock(1) FROM runs FOR UPDATE", 1 << 60),
+            // A row that another statement in it locked, and one that was passed over, are not counted.
+            ("UPDATE runs SET id = 1 WHERE id = (SELECT id FROM runs FOR UPDATE)", 2),
+            ("SELECT * FROM (SELECT id FROM runs FOR UPDATE) r", 2),
+            ("SELECT id FROM runs OFFSET 1 FOR UPDATE", 2),
+            ("SELECT unnest(names) FROM runs FOR UPDATE", 2),
+            ("UPDATE runs SET id = 1; UPDATE runs SET id = 2", 2),
+            // Whether there is a conflict is asked of uncommitted rows too.
+            ("INSERT INTO runs VALUES (1) ON CONFLICT DO NOTHING", 2),
+        ] {
+            assert_eq!(of(sql, &catalogue()).of_no_row().writes, writes, "{sql}");
         }
     }
 
     #[test]
     fn canary_what_is_not_understood_may_touch_anything() {
-        let state = state(&[("models id", &[])]);
+        let catalogue = catalogue();
         for sql in [
             "SELECT transfer(1, 2)",
             "SELECT * FROM a_view",
             "SELECT * FROM models, a_view",
             "SELECT * FROM models m LEFT JOIN a_view v ON true",
+            "SELECT * FROM (a_view CROSS JOIN models)",
             "INSERT INTO elsewhere VALUES (1)",
             "UPDATE a_view SET v = 1",
             "CALL work()",
             "DO $$ BEGIN END $$",
             "EXECUTE s",
+            "LISTEN news",
+            "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE",
             "SET CONSTRAINTS ALL IMMEDIATE",
             "COPY models FROM STDIN",
         ] {
-            assert!(of(sql, &state).is_anything(), "{sql}");
+            assert!(of(sql, &catalogue).is_anything(), "{sql}");
         }
-        assert!(of("SELECT 1", &State::default()).is_anything());
+        assert!(of("SELECT 1 FROM models", &Catalogue::default()).is_anything());
+    }
+
+    #[test]
+    fn code_that_runs_by_itself_may_touch_anything() {
+        let change = |change: fn(&mut Catalogue)| {
+            let mut catalogue = catalogue();
+            change(&mut catalogue);
+            catalogue
+        };
+        let (read, write) = ("SELECT lower('a') FROM models", "UPDATE models SET id = 1");
+        let lock = "SELECT 1 FROM models FOR UPDATE";
+        for (catalogue, anything) in [
+            (catalogue(), [false, false, false]),
+            (change(|catalogue| catalogue.tables[0].code_on_write = true), [false, true, false]),
+            (change(|catalogue| catalogue.tables[0].code_on_read = true), [true, true, true]),
+            // It may be changed through a foreign key, ON UPDATE CASCADE.
+            (change(|catalogue| catalogue.tables[2].code_on_write = true), [false, true, false]),
+            (change(|catalogue| catalogue.functions.push("lower".into())), [true, false, false]),
+            (change(|catalogue| catalogue.hidden_code = true), [true, true, true]),
+        ] {
+            let found = [read, write, lock].map(|sql| of(sql, &catalogue).is_anything());
+            assert_eq!(found, anything, "{catalogue:?}");
+        }
     }
 }

@@ -50,7 +50,7 @@ pub(super) struct How {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     cases: Option<u64>,
     /// How to explore: portfolio (small programs systematically, then random ones by a mix of the samplers), exhaustive
-    /// (all schedules of small programs), or only random programs by one sampler: random-walk, pos (partial-order
+    /// (one schedule of each class of small programs), or only random programs by one sampler: random-walk, pos (partial-order
     /// sampling), surw (uniform over conflicting steps) or pct.
     #[arg(long, default_value_t, value_name = "STRATEGY")]
     pub(super) strategy: StrategyKind,

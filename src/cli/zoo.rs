@@ -1,5 +1,8 @@
 //! `pgweave zoo`: measures pgweave on the bug zoo, a line a case and level, totals last.
 
+mod classes;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -25,7 +28,7 @@ pub(super) struct ZooArgs {
     /// The isolation level; read-committed, repeatable-read and serializable where it is left out.
     #[arg(long, value_name = "LEVEL")]
     level: Option<Isolation>,
-    /// How the schedules of a case are explored: exhaustive (all of them, fewest preemptions first), or sampled:
+    /// How the schedules of a case are explored: exhaustive (one of each class, fewest preemptions first), or sampled:
     /// portfolio (a mix of the samplers), random-walk, pos, surw or pct.
     #[arg(long, default_value_t = StrategyKind::Exhaustive, value_name = "STRATEGY")]
     strategy: StrategyKind,
@@ -38,6 +41,9 @@ pub(super) struct ZooArgs {
     /// What decides the random walks.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Runs each case, and its mended form, in all its schedules and by classes, and compares what they come to.
+    #[arg(long, conflicts_with_all = ["strategy", "schedules", "replays", "seed"])]
+    classes: bool,
     /// Cases that run side by side; two a core where it is left out.
     #[arg(long, default_value_t = lanes_by_default())]
     lanes: usize,
@@ -48,6 +54,9 @@ pub(super) struct ZooArgs {
 
 pub(super) fn run(args: ZooArgs, outside: &Outside) -> anyhow::Result<Exit> {
     let cells = cells(&args)?;
+    if args.classes {
+        return classes::run(&cells, args.lanes, args.format, outside);
+    }
     let started = Instant::now();
     let done = Arc::new(AtomicUsize::new(0));
     let (all, counted) = (cells.len(), done.clone());
@@ -62,7 +71,7 @@ pub(super) fn run(args: ZooArgs, outside: &Outside) -> anyhow::Result<Exit> {
     let options = options(&args);
     let work = move |server, watch| {
         let options = Options { server: Some(server), watch, ..options };
-        measure_all(&asked, lanes, &options, &done)
+        side_by_side(&asked, lanes, &done, |(case, level)| measure(case, *level, &options))
     };
     let measured = match outside.with_server(status, work)? {
         Ok(measured) => measured?,
@@ -109,36 +118,35 @@ fn options(args: &ZooArgs) -> Options {
     }
 }
 
-/// Measures `cells`, `lanes` at a time, and returns what came of them in their order.
-fn measure_all(
-    cells: &[(&'static ZooCase, Isolation)],
+/// Does `work` for each of `cells`, `lanes` at a time, and returns what came of them in their order.
+fn side_by_side<Cell: Sync, Done: Send>(
+    cells: &[Cell],
     lanes: usize,
-    options: &Options,
     done: &AtomicUsize,
-) -> Result<Vec<Measured>, CampaignError> {
+    work: impl Fn(&Cell) -> Result<Done, CampaignError> + Sync,
+) -> Result<Vec<Done>, CampaignError> {
     let next = AtomicUsize::new(0);
-    let measured = Mutex::new(Vec::new());
-    let work = || {
-        while let Some((case, level)) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let one = measure(case, *level, options).inspect_err(|_| {
+    let all = Mutex::new(BTreeMap::new());
+    let lane = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(cell) = cells.get(number) else { return Ok(()) };
+            let one = work(cell).inspect_err(|_| {
                 // No one begins another when one could not be run.
                 next.store(cells.len(), Ordering::Relaxed);
             })?;
-            measured.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+            all.lock().unwrap_or_else(PoisonError::into_inner).insert(number, one);
             done.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(())
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..lanes.min(cells.len())).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (0..lanes.min(cells.len())).map(|_| scope.spawn(lane)).collect();
         let joined = threads.into_iter().map(|thread| thread.join());
         let ended = joined.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         // All are waited for before the first error is told.
         ended.collect::<Vec<_>>().into_iter().collect::<Result<(), CampaignError>>()
     })?;
-    let mut measured = measured.into_inner().unwrap_or_else(PoisonError::into_inner);
-    measured.sort_by_key(|one| (one.case.id, one.isolation));
-    Ok(measured)
+    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect())
 }
 
 fn exit_of(measured: &[Measured]) -> Exit {

@@ -13,7 +13,7 @@ pub enum StrategyKind {
     /// [`portfolio`] draws for it.
     #[default]
     Portfolio,
-    /// Only the programs of the small scope, each in all its schedules, fewest preemptions first.
+    /// Only the programs of the small scope, one schedule of each class, fewest preemptions first.
     Exhaustive,
     /// Only random programs, by a [`RandomWalk`].
     RandomWalk,

@@ -5,10 +5,13 @@
 //!
 //! Nothing here reads a clock or a source of randomness: a seed comes in as a value.
 
+pub mod by_classes;
 pub mod by_preemptions;
+pub mod compared;
 pub mod estimate;
 pub mod follow;
 pub mod kind;
+pub mod order;
 pub mod pct;
 pub mod portfolio;
 pub mod pos;
@@ -17,10 +20,12 @@ pub mod random_walk;
 pub mod seed;
 pub mod surw;
 
+pub use by_classes::ByClasses;
 pub use by_preemptions::ByPreemptions;
 pub use estimate::{Estimate, Touch};
 pub use follow::{Afterwards, Follow};
 pub use kind::{NotAStrategy, StrategyKind};
+pub use order::{Dependencies, Order, Place};
 pub use pct::Pct;
 pub use pos::Pos;
 pub use random_walk::RandomWalk;

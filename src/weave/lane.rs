@@ -18,6 +18,7 @@ use super::run::{Operations, Weaver, in_words};
 use super::settle::{Asking, Settler};
 use super::{Limits, LockReports, story};
 use crate::case::Case;
+use crate::check::coverage::{Connections, Surveyor};
 use crate::explore::{Choice, Strategy};
 use crate::gate::{Begins, Gate, Mode, Settings, View};
 use crate::history::{
@@ -215,6 +216,15 @@ impl<S: Subject> Lane<S> {
             Ok(Err(failure)) => Outcome::Failed(failure),
             Err(panic) => Outcome::Failed(Failure::Other(in_words(&*panic))),
         }
+    }
+
+    /// A surveyor of the histories that this lane runs.
+    pub fn surveyor(&self) -> Surveyor {
+        let connections = match self.subject.connections() {
+            1 => Connections::One,
+            _ => Connections::Several,
+        };
+        Surveyor::new(self.observer.catalogue().clone(), connections)
     }
 
     /// Makes the next case start from fresh files, so that nothing that ran before can matter.

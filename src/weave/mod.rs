@@ -5,10 +5,11 @@
 //! - `run`: one case: the only place where control flows.
 //! - `settle`, `pause`: when is it certain that nothing more moves by itself?
 //! - `reins`: backends that wait are held still, so that waiters never race.
-//! - `observer`, `tables`: the lane's own connection.
+//! - `observer`, `tables`, `facts`: the lane's own connection.
 //!
 //! The weaver never judges a history and never chooses an order.
 
+mod facts;
 mod lane;
 mod observer;
 mod pause;

@@ -7,6 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 
 use super::tables::Tables;
+use crate::check::catalogue::Catalogue;
 use crate::history::{Answer, State};
 
 /// Who holds up one backend: process ids. 0 stands for a prepared transaction, which no session owns.
@@ -62,6 +63,11 @@ impl Observer {
         }
         let unlocking_functions = sqlx::query_scalar(UNLOCKING_FUNCTIONS).fetch_one(&mut connection).await?;
         Ok(Self { connection, tables, unlocking_functions })
+    }
+
+    /// What the server's catalogue tells of the subject's tables.
+    pub fn catalogue(&self) -> &Catalogue {
+        self.tables.catalogue()
     }
 
     /// Whether a function of the subject's may release a lock before its transaction ends.

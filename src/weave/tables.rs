@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
+use super::facts;
+use crate::check::catalogue::Catalogue;
 use crate::history::{Column, ColumnKind, Datum, State, TEMPORAL, Table};
 
 /// Where the first state is kept.
@@ -22,6 +24,7 @@ pub struct Tables {
     truncate: String,
     read: String,
     resets: u32,
+    catalogue: Catalogue,
 }
 
 #[derive(Debug)]
@@ -96,9 +99,11 @@ impl Tables {
         }
         let tables = parents_first(tables);
         let sequences = sequences(&mut *connection).await?;
+        let named: Vec<_> = tables.iter().map(|table| (table.oid, table.name.clone())).collect();
+        let catalogue = facts::learn(connection, &named).await?;
         let prepare = copy_aside(&tables) + &reset_function(&tables, &sequences);
         sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await?;
-        Ok(Self { truncate: truncate(&tables), read: read(&tables), tables, resets: 0 })
+        Ok(Self { truncate: truncate(&tables), read: read(&tables), tables, resets: 0, catalogue })
     }
 
     /// Brings back the first state.
@@ -112,6 +117,11 @@ impl Tables {
         self.resets += 1;
         sqlx::query("SELECT pgweave_seed.reset()").execute(connection).await?;
         Ok(())
+    }
+
+    /// What the catalogue tells of the tables.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
     }
 
     /// Makes the next reset truncate the tables.

@@ -6,6 +6,7 @@
 //! Nothing here is tuned: a case says what is true of it, and the campaign that runs it is the one that users have.
 
 mod check_then_write;
+mod classes;
 mod deadlock;
 mod derived;
 mod lost_update;
@@ -26,6 +27,7 @@ use crate::history::{Failure, Outcome};
 use crate::isolation::Isolation::{self, ReadCommitted, RepeatableRead, Serializable};
 use crate::subject::{Session, Subject, Whom};
 
+pub use classes::{Classes, classes};
 pub use measure::{Fix, Found, Measured, Options, Totals, measure};
 
 /// The levels at which every case is run. READ UNCOMMITTED is READ COMMITTED on PostgreSQL.

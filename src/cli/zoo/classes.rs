@@ -1,0 +1,147 @@
+//! `pgweave zoo --classes`: is one schedule of each class enough?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::json;
+
+use super::{Format, side_by_side};
+use crate::campaign::Watch;
+use crate::cli::Exit;
+use crate::cli::outside::Outside;
+use crate::isolation::Isolation;
+use crate::report::json::FORMAT;
+use crate::report::progress::Status;
+use crate::server::Server;
+use crate::zoo::{Classes, Form, LEVELS, ZooCase, classes};
+
+pub(super) fn run(
+    cells: &[(&'static ZooCase, Isolation)],
+    lanes: usize,
+    format: Format,
+    outside: &Outside,
+) -> anyhow::Result<Exit> {
+    let forms = [Form::Buggy, Form::Fixed];
+    let asked: Vec<_> =
+        cells.iter().flat_map(|(case, level)| forms.map(|form| (*case, *level, form))).collect();
+    let done = Arc::new(AtomicUsize::new(0));
+    let (all, counted, lanes) = (asked.len(), done.clone(), lanes.max(1));
+    let status = move |cases| Status {
+        what: "the zoo".to_owned(),
+        cells_done: counted.load(Ordering::Relaxed),
+        cells: all,
+        cases,
+        ..Status::default()
+    };
+    let work = move |server: Arc<Server>, watch: Arc<Watch>| {
+        side_by_side(&asked, lanes, &done, |(case, level, form)| {
+            classes(case, *form, *level, &server, &watch)
+        })
+    };
+    let compared = match outside.with_server(status, work)? {
+        Ok(compared) => compared?,
+        Err(exit) => return Ok(exit),
+    };
+    match format {
+        Format::Human => print!("{}", table(&compared)),
+        Format::Json => compared.iter().for_each(|one| println!("{}", line(one))),
+    }
+    Ok(exit_of(&compared))
+}
+
+fn exit_of(compared: &[Classes]) -> Exit {
+    if compared.iter().any(|one| !one.compared.comparison.agrees()) {
+        Exit::Violated
+    } else if compared.iter().all(Classes::agree) {
+        Exit::Verified
+    } else {
+        Exit::CouldNot
+    }
+}
+
+fn table(compared: &[Classes]) -> String {
+    let mut out = format!(
+        "{:<5}{:<7}{:<17}{:>10}{:>9}{:>6}\n",
+        "case", "form", "level", "schedules", "classes", "runs"
+    );
+    for one in compared {
+        let counted = &one.compared.comparison;
+        out.push_str(&format!(
+            "{:<5}{:<7}{:<17}{:>10}{:>9}{:>6}{}\n",
+            one.case.id,
+            form(one.form),
+            one.isolation,
+            counted.schedules,
+            counted.classes,
+            counted.runs,
+            complaint(one)
+        ));
+    }
+    out.push('\n');
+    for level in LEVELS {
+        out.push_str(&sum(level, compared.iter().filter(|one| one.isolation == level)));
+    }
+    out
+}
+
+fn form(form: Form) -> &'static str {
+    match form {
+        Form::Buggy => "buggy",
+        Form::Fixed => "fixed",
+    }
+}
+
+/// What is not as it should be.
+fn complaint(one: &Classes) -> String {
+    let found = &one.compared.comparison;
+    let mut said = String::new();
+    if !one.compared.complete {
+        said.push_str("  not all was run, or not the same again");
+    }
+    if found.miscounted > 0 {
+        said.push_str(&format!("  {} classes have another number of schedules", found.miscounted));
+    }
+    for mixed in &found.mixed {
+        said.push_str(&format!("\n  ✗ mixed: {}", mixed.replace('\n', "\n           ")));
+    }
+    for missed in &found.missed {
+        said.push_str(&format!("\n  ✗ missed: {missed}"));
+    }
+    said
+}
+
+fn sum<'a>(level: Isolation, compared: impl Iterator<Item = &'a Classes>) -> String {
+    let (mut programs, mut schedules, mut classes, mut runs, mut agree) = (0, 0, 0, 0, 0);
+    for one in compared {
+        let counted = &one.compared.comparison;
+        programs += 1;
+        schedules += counted.schedules;
+        classes += counted.classes;
+        runs += counted.runs;
+        agree += usize::from(one.agree());
+    }
+    if programs == 0 {
+        return String::new();
+    }
+    let share = 100.0 * runs as f64 / schedules.max(1) as f64;
+    format!(
+        "{level}: {schedules} schedules of {programs} programs are {classes} classes; {runs} schedules were run by classes \
+         ({share:.1} %), and show all that there is for {agree} of {programs} programs\n"
+    )
+}
+
+fn line(one: &Classes) -> serde_json::Value {
+    let counted = &one.compared.comparison;
+    json!({
+        "format": FORMAT,
+        "case": one.case.id,
+        "form": form(one.form),
+        "level": one.isolation.name(),
+        "schedules": counted.schedules,
+        "classes": counted.classes,
+        "runs": counted.runs,
+        "mixed": counted.mixed.len(),
+        "missed": counted.missed.len(),
+        "complete": one.compared.complete,
+    })
+}
