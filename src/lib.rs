@@ -198,6 +198,7 @@ pub mod registry;
 pub mod replay;
 pub mod report;
 pub mod retry;
+pub mod rows;
 pub mod schedule;
 #[cfg(not(loom))]
 pub mod server;
