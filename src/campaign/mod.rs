@@ -17,6 +17,7 @@
 //! random programs; [`Campaign::strategy`] asks for another exploration. The same seed gives the same cases, the same verdict and the same case file, however many lanes
 //! there are: of several violations the one counts whose unit comes first.
 
+mod explain;
 mod judge;
 mod minimize;
 mod plan;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+pub use explain::Explained;
 pub use judge::{Judge, Opinion};
 pub use minimize::Finding;
 pub use replay::{Replayed, Replayer, case_files};

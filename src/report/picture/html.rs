@@ -8,6 +8,7 @@
 mod data;
 mod tables;
 
+use super::super::Explanation;
 use super::super::text::counted;
 use super::markup::escape;
 use super::svg::{COLOURS, LANES};
@@ -37,6 +38,9 @@ pub fn html(picture: &Picture<'_>) -> String {
     );
     out.push_str("<div class=\"verdicts\">\n");
     verdict(&mut out, picture);
+    if let Some(explanation) = picture.finding.explanation {
+        explained(&mut out, explanation);
+    }
     out.push_str("</div>\n</header>\n<main>\n");
     section(&mut out, "lanes", "Lanes", &pictured(picture));
     out.push_str(WALK);
@@ -154,6 +158,28 @@ fn ended(out: &mut String, ended: &Ended) {
         out.push_str(&format!("<p>{session} waits for {whom}: <code>{sql}</code></p>\n"));
     }
     out.push_str("</div>\n");
+}
+
+/// Every anomaly in full, or what it is instead.
+fn explained(out: &mut String, explanation: &Explanation) {
+    for tale in &explanation.tales {
+        out.push_str(&format!(
+            "<div class=\"verdict anomaly\">\n<p class=\"claim\">anomaly: {}</p>\n<p class=\"why\">{}</p>\n",
+            escape(&tale.name),
+            escape(&tale.sentence)
+        ));
+        let items = |lines: &[String]| -> String {
+            lines.iter().map(|line| format!("<li>{}</li>\n", escape(line))).collect()
+        };
+        out.push_str(&format!("<ul class=\"rows\">\n{}</ul>\n", items(&tale.cast)));
+        out.push_str(&format!("<ol>\n{}</ol>\n", items(&tale.steps)));
+        out.push_str(&format!("<p>{}</p>\n<p>{}</p>\n", escape(&tale.conclusion), escape(&tale.remedy)));
+        let links: Vec<_> = tale.at.iter().map(|&step| link(step)).collect();
+        out.push_str(&format!("<p class=\"at\">steps {}</p>\n</div>\n", links.join(", ")));
+    }
+    for line in explanation.instead.iter().chain(&explanation.notes) {
+        out.push_str(&format!("<div class=\"verdict\"><p>{}</p></div>\n", escape(line)));
+    }
 }
 
 fn dependencies(out: &mut String, picture: &Picture<'_>) {
