@@ -10,7 +10,9 @@ use super::picture::{Edge, Place};
 use super::text::{clip, counted};
 use crate::check::graph::{Kinds, refuted_by};
 use crate::history::{Ended, Failure, Fault, History, Outcome, Transaction};
-use crate::rows::{Account, Because, Dependency, Graph, Image, Likeness, Rows, Unit, VersionId, shown};
+use crate::rows::{
+    Account, Because, Dependency, Graph, Image, Likeness, RowId, Rows, Unit, VersionId, shown,
+};
 
 /// More columns of a row than this are left out of a sentence.
 const COLUMNS_MAX: usize = 4;
@@ -24,8 +26,19 @@ pub struct Explanation {
     pub tales: Vec<Tale>,
     /// What happened where nothing of the kind is wrong.
     pub instead: Option<String>,
+    /// The rows that somebody wrote, and their versions.
+    pub chains: Vec<Chain>,
     /// What limits all this.
     pub notes: Vec<String>,
+}
+
+/// A row and its versions, in the order in which they were written; those that were rolled back included.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// What the row is called: `accounts #1`.
+    pub row: String,
+    /// The step that wrote each version, counted from 0, and what it did, in words.
+    pub versions: Vec<(Option<usize>, String)>,
 }
 
 /// One anomaly in words.
@@ -71,7 +84,8 @@ pub fn explanation(rows: &Rows, history: &History) -> Explanation {
                 .to_owned(),
         );
     }
-    Explanation { tales, instead, notes }
+    let chains = (0..rows.followed.rows.len()).filter_map(|row| teller.chain(row)).collect();
+    Explanation { tales, instead, chains, notes }
 }
 
 /// What is said of a run whose rows could not be followed.
@@ -197,6 +211,26 @@ impl<'a> Teller<'a> {
                 format!("{} is a transaction of session {}: {steps}", self.name(node), known.session)
             }
         }
+    }
+
+    /// The versions of a row that somebody wrote.
+    fn chain(&self, row: RowId) -> Option<Chain> {
+        let followed = &self.rows.followed;
+        let versions = &followed.rows[row].versions;
+        let told = |version: &VersionId| {
+            let known = &followed.versions[*version];
+            let Some(writer) = known.writer else {
+                let held = known.image.as_ref().map(|image| pairs(image, |_| true)).unwrap_or_default();
+                return (None, format!("at first: {held}"));
+            };
+            let step = known.statement.and_then(|number| followed.statements[number].step);
+            let taken_back = if followed.is_committed(*version) { "" } else { ", and that was rolled back" };
+            let session = followed.transactions[writer].session;
+            (step, format!("{session} {}{taken_back}", self.wrote(Some(*version))))
+        };
+        let is_written = versions.iter().any(|version| followed.versions[*version].writer.is_some());
+        is_written
+            .then(|| Chain { row: followed.row_name(row), versions: versions.iter().map(told).collect() })
     }
 
     fn steps(&self, because: &Because) -> Vec<usize> {

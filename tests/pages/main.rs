@@ -292,4 +292,5 @@ fn the_command_writes_what_it_is_asked_for() {
     assert!(browser.text("#state").contains("model_versions"));
     assert!(browser.text(".verdict.anomaly").contains("SERIALIZABLE would have stopped it."));
     assert_eq!(browser.evaluate("document.querySelectorAll('#dependencies li.cycle').length"), 2);
+    assert!(browser.text("#versions").contains("step 3: B inserted model_versions #1001"));
 }

@@ -45,6 +45,7 @@ pub fn html(picture: &Picture<'_>) -> String {
     section(&mut out, "lanes", "Lanes", &pictured(picture));
     out.push_str(WALK);
     dependencies(&mut out, picture);
+    chains(&mut out, picture);
     section(&mut out, "listing", "Listing", &tables::listing(picture));
     let state = tables::state(&picture.finding.history.state);
     if !state.is_empty() {
@@ -198,6 +199,22 @@ fn dependencies(out: &mut String, picture: &Picture<'_>) {
     }
     if !list.is_empty() {
         section(out, "dependencies", "Dependencies", &format!("<ol>\n{list}</ol>\n"));
+    }
+}
+
+/// The versions of each row that somebody wrote.
+fn chains(out: &mut String, picture: &Picture<'_>) {
+    let mut list = String::new();
+    for chain in picture.finding.explanation.iter().flat_map(|explanation| &explanation.chains) {
+        list.push_str(&format!("<h3>{}</h3>\n<ol>\n", escape(&chain.row)));
+        for (step, what) in &chain.versions {
+            let step = step.map(|step| format!("step {}: ", link(step))).unwrap_or_default();
+            list.push_str(&format!("<li>{step}{}</li>\n", escape(what)));
+        }
+        list.push_str("</ol>\n");
+    }
+    if !list.is_empty() {
+        section(out, "versions", "Row versions", &list);
     }
 }
 
