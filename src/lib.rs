@@ -88,7 +88,9 @@
 //! whom, `↳` where it resumes, `✗` an error with its SQLSTATE, and `◀` a step that the evidence names. Here A reads a
 //! balance of 100, B does its whole transfer, and A writes what it computed from the 100.
 //!
-//! Below the columns stands what is violated, and the rows that show it. The case is the smallest that was found:
+//! Below the columns stands what is violated, and the rows that show it; then why no serial order can have that: the
+//! anomaly by its usual name, the cycle of dependencies that makes it, and the weakest level that would have stopped
+//! it. For that the case is run once more while its rows are followed ([`rows`]). The case is the smallest that was found:
 //! sessions, operations, switches and values were taken away as long as the same claim broke. It is saved as a file in
 //! `proptest-regressions/`, which belongs into version control: [`assert_holds`](campaign::Campaign::assert_holds)
 //! replays the saved cases of its subject and level before it looks for new ones.
@@ -198,6 +200,7 @@ pub mod registry;
 pub mod replay;
 pub mod report;
 pub mod retry;
+pub mod rows;
 pub mod schedule;
 #[cfg(not(loom))]
 pub mod server;

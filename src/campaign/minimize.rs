@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use proptest::strategy::ValueTree;
 
+use super::explain::follow;
 use super::judge::Opinion;
 use super::worker::{UnitResult, Violation, Worker};
 use super::{CampaignError, Setup};
@@ -13,6 +14,7 @@ use crate::check::coverage::Chosen;
 use crate::explore::follow::Follow;
 use crate::history::History;
 use crate::replay::CaseFile;
+use crate::rows::Rows;
 use crate::shrink::{Shrink, earlier_in, ran};
 use crate::subject::Subject;
 
@@ -36,6 +38,8 @@ pub struct Finding<Op> {
     pub took: Duration,
     /// Whether a replay gave the very same history.
     pub confirmed: bool,
+    /// What was read and written, from one more run; or why that could not be followed.
+    pub rows: Result<Rows, String>,
 }
 
 /// Runs the case of a file as it is, and says what came of it.
@@ -95,6 +99,8 @@ async fn shrink<S: Subject>(
     let history = lane.run(&case, &mut Follow::new(&case.schedule)).await.map_err(lost)?.history;
     let again = lane.run(&case, &mut Follow::new(&case.schedule)).await.map_err(lost)?.history;
     let opinion = judge.judge(lane, &case, &history).await.map_err(lost)?;
+    let took = started.elapsed();
+    let rows = follow(lane, &case, &history).await.map_err(lost)?;
     tracing::info!(claim = violation.claim, reruns, schedule = %history.schedule(), "shrunk");
     Ok(Finding {
         case: Case { schedule: history.schedule(), ..case },
@@ -103,6 +109,7 @@ async fn shrink<S: Subject>(
         claim: violation.claim.clone(),
         opinion,
         reruns,
-        took: started.elapsed(),
+        took,
+        rows,
     })
 }

@@ -18,6 +18,7 @@
 //! there are: of several violations the one counts whose unit comes first.
 
 mod compare;
+mod explain;
 mod judge;
 mod minimize;
 mod plan;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use compare::{Compared, compare};
+pub use explain::Explained;
 pub use judge::{Judge, Opinion};
 pub use minimize::Finding;
 pub use replay::{Replayed, Replayer, case_files};

@@ -18,10 +18,10 @@ use crate::weave::Limits;
 
 /// Replays cases of one subject.
 pub struct Replayer<S: Subject> {
-    subject: Arc<S>,
-    server: Option<Arc<Server>>,
-    limits: Limits,
-    watch: Arc<Watch>,
+    pub(super) subject: Arc<S>,
+    pub(super) server: Option<Arc<Server>>,
+    pub(super) limits: Limits,
+    pub(super) watch: Arc<Watch>,
 }
 
 /// What a replay showed.
@@ -49,7 +49,7 @@ impl<Op: serde::Serialize + Clone> Replayed<Op> {
 
     /// The run as a listing.
     pub fn listing_on(&self, saved: Option<Saved<'_>>, page: Page) -> String {
-        verdict::listing(&self.file, self.history.clone(), &self.opinion.judgements, saved, page)
+        verdict::listing(&self.file, &self.history, &self.opinion.judgements, None, saved, page)
     }
 
     /// The claims by name, and what each says.

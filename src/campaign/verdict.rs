@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Finding;
+use super::explain::told;
 use crate::check::Judgement;
 use crate::check::contention::Contention;
 use crate::check::coverage::{Covered, Exhausted};
@@ -92,19 +93,28 @@ impl<Op: Serialize + Clone> Report<Op> {
     /// The finding as a listing, with the command that replays it where it has been saved.
     pub fn listing(&self, saved: Option<Saved<'_>>, page: Page) -> Option<String> {
         let (finding, file) = (self.finding.as_ref()?, self.case_file()?);
-        Some(listing(&file, finding.history.clone(), &finding.opinion.judgements, saved, page))
+        let explanation = self.explanation();
+        let judgements = &finding.opinion.judgements;
+        Some(listing(&file, &finding.history, judgements, explanation.as_ref(), saved, page))
+    }
+
+    /// Why no serial order explains the finding, or what it is instead; none where there is no finding.
+    pub fn explanation(&self) -> Option<report::Explanation> {
+        self.finding.as_ref().map(|finding| told(&finding.rows, &finding.history))
     }
 }
 
 /// A case as a listing.
 pub(super) fn listing<Op: Serialize>(
     file: &CaseFile<Op>,
-    history: crate::history::History,
+    history: &crate::history::History,
     judgements: &[(String, Judgement)],
+    explanation: Option<&report::Explanation>,
     saved: Option<Saved<'_>>,
     page: Page,
 ) -> String {
-    let mut shown = report::Finding::of(file, &history);
+    let mut shown = report::Finding::of(file, history);
+    shown.explanation = explanation;
     shown.judgements = judgements.iter().map(|(name, judgement)| (name.as_str(), judgement)).collect();
     shown.saved = saved;
     report::listing(&shown, page)

@@ -201,5 +201,8 @@ fn listed(spec: &Spec, title: String, history: &History, page: Page) -> String {
     for turn in spec.permutations.iter().flat_map(|permutation| &permutation.0) {
         operations[turn.step.session].push(spec.step(turn.step).name.clone());
     }
-    listing(&Finding { title, operations, history, judgements: Vec::new(), saved: None }, page)
+    listing(
+        &Finding { title, operations, history, judgements: Vec::new(), explanation: None, saved: None },
+        page,
+    )
 }

@@ -1,4 +1,4 @@
-//! `pgweave explain`: runs a case file once and draws what happened.
+//! `pgweave explain`: runs a case file, follows its rows through a second run, and draws and tells what happened.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use super::Exit;
 use super::outside::Outside;
 use super::replay::registry_case;
 use super::verify::REPLAY;
-use crate::campaign::{Replayed, Replayer};
+use crate::campaign::{Explained, Replayer};
 use crate::registry::Op;
 use crate::report::picture::{self, Picture};
 use crate::report::progress::Status;
-use crate::report::{Finding, Page, Saved};
+use crate::report::{self, Finding, Page, Saved};
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -35,24 +35,27 @@ pub(super) fn run(args: ExplainArgs, outside: &Outside) -> anyhow::Result<Exit> 
     let what = args.file.display().to_string();
     let status = move |cases| Status { what: what.clone(), cells: 1, cases, ..Status::default() };
     let work =
-        move |server, watch| Replayer::new(Arc::new(subject), Some(server)).watch(watch).replay_file(file, 1);
-    let replayed = match outside.with_server(status, work)? {
-        Ok(replayed) => replayed?,
+        move |server, watch| Replayer::new(Arc::new(subject), Some(server)).watch(watch).explain_file(file);
+    let explained = match outside.with_server(status, work)? {
+        Ok(explained) => explained?,
         Err(exit) => return Ok(exit),
     };
-    show(&args, &replayed, outside.page)?;
-    for departure in &replayed.departures {
+    show(&args, &explained, outside.page)?;
+    for departure in &explained.replayed.departures {
         eprintln!("departs  {departure}");
     }
     // Explaining is what was asked for, so a violation is no failure here.
     Ok(Exit::Verified)
 }
 
-fn show(args: &ExplainArgs, replayed: &Replayed<Op>, page: Page) -> anyhow::Result<()> {
+fn show(args: &ExplainArgs, explained: &Explained<Op>, page: Page) -> anyhow::Result<()> {
+    let replayed = &explained.replayed;
+    let (explanation, edges) = (explained.explanation(), explained.edges());
     let mut finding = Finding::of(&replayed.file, &replayed.history);
     finding.judgements = replayed.judgements().collect();
+    finding.explanation = Some(&explanation);
     finding.saved = Some(Saved { file: &args.file, command: REPLAY });
-    let picture = Picture::of(&finding);
+    let picture = Picture { finding: &finding, edges: &edges };
     if let Some(file) = &args.html {
         write(file, &picture::html(&picture))?;
     }
@@ -63,7 +66,7 @@ fn show(args: &ExplainArgs, replayed: &Replayed<Op>, page: Page) -> anyhow::Resu
         print!("{}", picture::markdown(&picture));
     }
     if args.html.is_none() && args.svg.is_none() && !args.markdown {
-        print!("{}", crate::report::listing(&finding, page));
+        print!("{}", report::listing(&finding, page));
         eprintln!(
             "hint     --html FILE writes a page to walk through, --svg FILE its picture, --markdown prints both in words"
         );

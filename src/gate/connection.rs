@@ -1,7 +1,9 @@
 //! One connection through the gate, as a state: what is held, what is under way at the server, what has been seen.
 //! Bytes go in and come out; the relay moves them. Nothing here waits, and nothing here decides an order.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use bytes::BytesMut;
 
@@ -9,7 +11,11 @@ use super::effect::{self, Effect};
 use super::record::{Recorder, Report, TERMINATED};
 use super::wire::{self, Frame, WireError};
 use crate::history::{Statement, Transaction};
+use crate::rows::{Notes, PREFIX, Seen};
 use crate::schedule::SessionId;
+
+/// Where what is seen is noted while the rows of a run are followed; nothing otherwise. All connections share it.
+pub type Notebook = Rc<RefCell<Option<Notes>>>;
 
 /// Whether what a client sends is held until it is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,14 +125,19 @@ pub struct Connection {
     begun: Option<Frame>,
     begins: Begins,
     fate: Fate,
+    /// Its number, and where what it sees is noted.
+    id: u64,
+    notebook: Notebook,
 }
 
 impl Connection {
-    /// A connection whose start-up packet is on its way.
-    pub fn new(session: SessionId, begins: Begins) -> Self {
+    /// Connection `id`, whose start-up packet is on its way.
+    pub fn new(session: SessionId, begins: Begins, id: u64, notebook: Notebook) -> Self {
         Self {
             session,
             begins,
+            id,
+            notebook,
             pid: 0,
             transaction: Transaction::Idle,
             lock_wait: LockWait::None,
@@ -201,7 +212,14 @@ impl Connection {
         self.fate == Fate::Severed
     }
 
+    fn note(&self, seen: impl FnOnce() -> Seen) {
+        if let Some(notes) = self.notebook.borrow_mut().as_mut() {
+            notes.add(self.session, self.id, seen());
+        }
+    }
+
     fn sever(&mut self) {
+        self.note(|| Seen::Gone);
         self.fate = Fate::Severed;
         // Whatever its backend waits for, the wait is being cancelled.
         self.lock_wait = LockWait::None;
@@ -367,15 +385,26 @@ impl Connection {
     /// Answers a BEGIN in the server's place. It does nothing that anyone could notice until a statement follows, and so it
     /// travels with that one.
     fn begin(&mut self, frame: Frame, tag: &'static str) -> Result<(), WireError> {
+        self.note(|| Seen::Sent);
         self.recorder.sent(&frame)?;
         self.begun = Some(frame);
         let answer = [wire::frame(b'C', &[tag.as_bytes(), b"\0"].concat()), wire::frame(b'Z', b"T")].concat();
         let mut answer = BytesMut::from(&answer[..]);
         self.to_client.extend_from_slice(&answer);
         while let Some(frame) = wire::take_frame(&mut answer)? {
-            self.recorder.received(&frame)?;
+            self.record(&frame)?;
         }
         self.transaction = Transaction::Open;
+        Ok(())
+    }
+
+    /// Records an answer, and notes the statement that it completes.
+    fn record(&mut self, frame: &Frame) -> Result<(), WireError> {
+        let answered = self.recorder.answered().len();
+        self.recorder.received(frame)?;
+        for statement in &self.recorder.answered()[answered..] {
+            self.note(|| Seen::Answered(Box::new(statement.clone())));
+        }
         Ok(())
     }
 
@@ -398,6 +427,7 @@ impl Connection {
             self.current_sql = text;
         }
         self.savepoints |= self.recorder.names_savepoint(frames);
+        self.note(|| Seen::Sent);
         for frame in frames {
             self.recorder.sent(frame)?;
             self.send(frame);
@@ -416,6 +446,7 @@ impl Connection {
 
     fn send_close(&mut self) {
         self.held.clear();
+        self.note(|| Seen::Gone);
         self.closing = true;
         self.to_server.extend_from_slice(&wire::frame(b'X', b""));
     }
@@ -431,7 +462,7 @@ impl Connection {
     /// # Errors
     /// [`WireError::Short`] when it ends before its fields do.
     pub fn server_sent(&mut self, frame: Frame) -> Result<(), WireError> {
-        if frame.tag == b'N' && self.is_lock_report(&frame)? || self.is_severed() {
+        if frame.tag == b'N' && self.is_for_the_gate(&frame)? || self.is_severed() {
             return Ok(());
         }
         match frame.tag {
@@ -463,7 +494,10 @@ impl Connection {
             }
             Some(Origin::Client) | None => {}
         }
-        self.recorder.received(&frame)?;
+        self.record(&frame)?;
+        if frame.tag == b'Z' {
+            self.note(|| Seen::Ready(self.transaction));
+        }
         match self.fate {
             Fate::Unanswered if frame.tag == b'Z' => self.sever(),
             Fate::Unanswered => {}
@@ -479,9 +513,16 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads a LOG notice, which the gate asked for and the client did not: `log_lock_waits` speaks from ProcSleep.
-    fn is_lock_report(&mut self, frame: &Frame) -> Result<bool, WireError> {
+    /// Reads a notice that the gate asked for and the client did not: `log_lock_waits` speaks from ProcSleep, and a
+    /// trigger of ours of the rows that were written.
+    fn is_for_the_gate(&mut self, frame: &Frame) -> Result<bool, WireError> {
         let report = Report::read(frame)?;
+        if report.severity == "INFO"
+            && let Some(row) = report.message.strip_prefix(PREFIX)
+        {
+            self.note(|| Seen::Row(row.to_owned()));
+            return Ok(true);
+        }
         if report.severity != "LOG" {
             return Ok(false);
         }
@@ -495,6 +536,7 @@ impl Connection {
     /// The server has closed the connection.
     pub fn lost(&mut self) {
         self.begun = None;
+        self.note(|| Seen::Gone);
         self.transaction = Transaction::Lost;
         self.lock_wait = LockWait::None;
         self.held.clear();
@@ -518,7 +560,7 @@ mod tests {
 
     /// A connection whose client has sent `sql`, one after another, each released and answered with a status.
     fn after(answered: &[(&str, u8)]) -> Connection {
-        let mut connection = Connection::new(SessionId::new(0), Begins::AtOnce);
+        let mut connection = Connection::new(SessionId::new(0), Begins::AtOnce, 0, Notebook::default());
         connection.server_sent(ready(b'I')).unwrap();
         for (sql, status) in answered {
             connection.client_sent(query(sql), Mode::Held).unwrap();

@@ -30,9 +30,10 @@ pub use effect::Effect;
 pub use record::without_ids;
 
 use crate::history::{Statement, Transaction};
+use crate::rows::{Note, Notes};
 use crate::schedule::SessionId;
 use crate::server::Endpoint;
-use connection::Connection;
+use connection::{Connection, Notebook};
 use folder::GateFolder;
 use stream::Stream;
 
@@ -60,6 +61,8 @@ struct Shared {
     armed: RefCell<Vec<Armed>>,
     /// Sessions that have lost a connection.
     lost: RefCell<BTreeSet<SessionId>>,
+    /// What is seen while the rows of a run are followed.
+    notebook: Notebook,
 }
 
 /// A link that is lost at the next commit.
@@ -141,6 +144,7 @@ impl Gate {
             broken: RefCell::default(),
             armed: RefCell::default(),
             lost: RefCell::default(),
+            notebook: Notebook::default(),
         });
         let mut accepting = Vec::new();
         for session in SessionId::first(sessions) {
@@ -326,6 +330,23 @@ impl Gate {
             link.connection.inject(sql);
             link.send();
         }
+    }
+
+    /// Notes what is seen from now on.
+    pub fn start_notes(&self) {
+        *self.shared.notebook.borrow_mut() = Some(Notes::default());
+    }
+
+    /// What is seen of `session` from now on belongs to this step.
+    pub fn begin_step(&self, session: SessionId, step: usize) {
+        if let Some(notes) = self.shared.notebook.borrow_mut().as_mut() {
+            notes.begin_step(session, step);
+        }
+    }
+
+    /// What was noted; nothing is noted any more.
+    pub fn take_notes(&self) -> Vec<Note> {
+        self.shared.notebook.borrow_mut().take().map(|notes| notes.list).unwrap_or_default()
     }
 
     /// Number of open connections.

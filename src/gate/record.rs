@@ -75,6 +75,11 @@ impl Recorder {
         std::mem::take(&mut self.finished)
     }
 
+    /// The statements that will be taken next.
+    pub fn answered(&self) -> &[Statement] {
+        &self.finished
+    }
+
     /// Whether answers are still to come.
     pub fn expects_answers(&self) -> bool {
         !self.expected.is_empty()

@@ -60,7 +60,7 @@ async fn serve(shared: &Rc<Shared>, session: SessionId, client: UnixStream) -> R
     let id = shared.next_id.get();
     shared.next_id.set(id + 1);
     let wake = Rc::new(Notify::new());
-    let mut connection = Connection::new(session, shared.begins);
+    let mut connection = Connection::new(session, shared.begins, id, shared.notebook.clone());
     connection.to_server.extend_from_slice(&startup);
     shared.connections.borrow_mut().insert(id, Link { connection, server: None, wake: wake.clone() });
     let result = match Stream::connect(&shared.endpoint).await {

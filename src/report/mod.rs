@@ -7,6 +7,7 @@
 mod cell;
 pub mod checked;
 pub mod cycle;
+mod explanation;
 pub mod github;
 pub mod json;
 pub mod listing;
@@ -20,6 +21,7 @@ mod text;
 pub(crate) mod fixtures;
 
 pub use cell::{Cell, Expected, Match, Total, Verdict};
+pub use explanation::{Chain, Explanation, Tale, edges, explanation, unfollowed};
 pub use listing::{Finding, Saved, listing};
 pub use paint::Paint;
 pub use table::{one_cell, table};

@@ -25,6 +25,7 @@ use crate::history::{
     Action, Ended, Failure, Fault, History, OpId, Outcome, State, Statement, Step, Transaction,
 };
 use crate::isolation::Isolation;
+use crate::rows::{self, Catalog, Lying, Rows};
 use crate::schedule::SessionId;
 use crate::server::Endpoint;
 use crate::subject::{Faults, Flow, Session, SessionClock, Subject};
@@ -85,6 +86,15 @@ pub struct Traced {
     pub trace: Vec<Choice>,
 }
 
+/// A history, and what became of every row in it.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// The history and the choices that led to it.
+    pub traced: Traced,
+    /// What was read and written.
+    pub rows: Rows,
+}
+
 /// One worker.
 pub struct Lane<S: Subject> {
     subject: Arc<S>,
@@ -94,6 +104,10 @@ pub struct Lane<S: Subject> {
     sessions: Vec<Session>,
     queries: Vec<String>,
     isolation: Isolation,
+    /// Whether the run that begins next is watched.
+    watching: bool,
+    /// What lay in the tables when the watched run began.
+    lay: (Catalog, Vec<Lying>),
 }
 
 impl<S: Subject> Lane<S> {
@@ -109,7 +123,17 @@ impl<S: Subject> Lane<S> {
         let settings = settings(&options, isolation);
         let gate = Gate::open(options.endpoint.clone(), settings, options.sessions, Begins::Deferred)?;
         let queries = subject.claims().iter().filter_map(|claim| claim.query().map(str::to_owned)).collect();
-        let mut lane = Self { subject, options, observer, gate, sessions: Vec::new(), queries, isolation };
+        let mut lane = Self {
+            subject,
+            options,
+            observer,
+            gate,
+            sessions: Vec::new(),
+            queries,
+            isolation,
+            watching: false,
+            lay: Default::default(),
+        };
         lane.make_sessions();
         Ok(lane)
     }
@@ -127,6 +151,10 @@ impl<S: Subject> Lane<S> {
         for session in &self.sessions {
             session.clock.reset(Flow::Scheduled);
             session.faults.reset(Flow::Scheduled);
+        }
+        if self.watching {
+            self.lay = self.observer.lying().await?;
+            self.gate.start_notes();
         }
         self.gate.set_mode(Mode::Held);
         let story = story::case(case);
@@ -162,6 +190,32 @@ impl<S: Subject> Lane<S> {
             self.clean().await;
         }
         Ok(Traced { history, trace: woven.trace })
+    }
+
+    /// Runs `case` as [`Lane::run`] does and follows the rows that it reads and writes. From then on, every write in the
+    /// lane's database tells of its rows, which takes time and changes nothing else.
+    ///
+    /// # Errors
+    /// [`LaneError`] when the lane is of no more use.
+    pub async fn run_watched(
+        &mut self,
+        case: &Case<S::Op>,
+        strategy: &mut dyn Strategy,
+    ) -> Result<Watched, LaneError> {
+        self.observer.watch_rows().await?;
+        self.watching = true;
+        let ran = self.run(case, strategy).await;
+        self.watching = false;
+        let notes = self.gate.take_notes();
+        let traced = ran?;
+        let (catalog, lying) = std::mem::take(&mut self.lay);
+        let mut followed = rows::follow(catalog, case.isolation, lying, &notes);
+        if traced.history.ended == Ended::Complete {
+            followed.compare(&self.observer.lying().await?.1);
+        }
+        let answers = self.observer.ask(&followed).await?;
+        let rows = Rows::new(followed, &answers, &traced.history);
+        Ok(Watched { traced, rows })
     }
 
     /// Runs `ops` one after another from the first state, each alone, and says how each ended and what the tables

@@ -5,7 +5,7 @@
 //! - `run`: one case: the only place where control flows.
 //! - `settle`, `pause`: when is it certain that nothing more moves by itself?
 //! - `reins`: backends that wait are held still, so that waiters never race.
-//! - `observer`, `tables`, `facts`: the lane's own connection.
+//! - `observer`, `tables`, `facts`, `rows`: the lane's own connection.
 //!
 //! The weaver never judges a history and never chooses an order.
 
@@ -14,6 +14,7 @@ mod lane;
 mod observer;
 mod pause;
 mod reins;
+mod rows;
 mod run;
 mod settle;
 mod story;
@@ -21,7 +22,7 @@ mod tables;
 
 use std::time::Duration;
 
-pub use lane::{Lane, LaneError, LaneOptions, Traced};
+pub use lane::{Lane, LaneError, LaneOptions, Traced, Watched};
 pub(crate) use observer::Observer;
 pub use observer::Rights;
 pub use reins::Reins;

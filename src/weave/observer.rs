@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 
+use super::rows::Watch;
 use super::tables::Tables;
 use crate::check::catalogue::Catalogue;
 use crate::history::{Answer, State};
+use crate::rows::{self, Catalog, Followed, Lying, Question};
 
 /// Who holds up one backend: process ids. 0 stands for a prepared transaction, which no session owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Observer {
     connection: PgConnection,
     tables: Tables,
     unlocking_functions: bool,
+    /// What is needed to follow rows, once that has been asked for.
+    watch: Option<Watch>,
 }
 
 /// Waits for a lock that should be free are a mistake, and must not become a hang.
@@ -62,7 +66,7 @@ impl Observer {
             sqlx::raw_sql(AS_REPLICA).execute(&mut connection).await?;
         }
         let unlocking_functions = sqlx::query_scalar(UNLOCKING_FUNCTIONS).fetch_one(&mut connection).await?;
-        Ok(Self { connection, tables, unlocking_functions })
+        Ok(Self { connection, tables, unlocking_functions, watch: None })
     }
 
     /// What the server's catalogue tells of the subject's tables.
@@ -83,7 +87,7 @@ impl Observer {
         let mut connection = options.connect().await?;
         sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
         // What functions there are to come is not known.
-        Ok(Self { connection, tables: Tables::default(), unlocking_functions: true })
+        Ok(Self { connection, tables: Tables::default(), unlocking_functions: true, watch: None })
     }
 
     /// Who holds up each of `pids` at this moment.
@@ -106,6 +110,42 @@ impl Observer {
     /// Whatever the server says.
     pub async fn reset(&mut self) -> Result<(), sqlx::Error> {
         self.tables.reset(&mut self.connection).await
+    }
+
+    /// Makes every write tell of its rows from now on.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn watch_rows(&mut self) -> Result<(), sqlx::Error> {
+        if self.watch.is_none() {
+            self.watch = Some(Watch::begin(&mut self.connection).await?);
+        }
+        Ok(())
+    }
+
+    /// The tables whose rows are followed, and what lies in them now.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn lying(&mut self) -> Result<(Catalog, Vec<Lying>), sqlx::Error> {
+        match &self.watch {
+            Some(watch) => Ok((watch.catalog().clone(), watch.lying(&mut self.connection).await?)),
+            None => Ok(Default::default()),
+        }
+    }
+
+    /// Asks what the statements of a run read.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn ask(
+        &mut self,
+        followed: &Followed,
+    ) -> Result<Vec<(usize, Question, rows::Answer)>, sqlx::Error> {
+        match &self.watch {
+            Some(watch) => watch.ask(&mut self.connection, followed).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Makes the next reset start from fresh files.

@@ -233,6 +233,7 @@ impl<'a, S: Subject> Operations<'a, S> {
     fn release(&mut self, session: SessionId) {
         // A connection that was lost before now was lost in another session's step.
         self.gate.take_lost(session);
+        self.gate.begin_step(session, self.steps.len());
         let (effect_had, action) = match self.gate.view(session).held {
             Some(effect) => {
                 self.gate.release(session);

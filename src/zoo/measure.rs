@@ -7,6 +7,7 @@ use super::{Form, Witness, ZooCase, ZooSubject};
 use crate::campaign::{Campaign, CampaignError, Finding, Replayer, Report, Verdict, Watch};
 use crate::explore::StrategyKind;
 use crate::isolation::Isolation;
+use crate::report::Explanation;
 use crate::server::Server;
 
 /// How the cases are run.
@@ -78,6 +79,8 @@ pub struct Found {
     pub replays: usize,
     /// How many of the replays gave the very same history.
     pub identical: usize,
+    /// Why no serial order explains it, or what it is instead.
+    pub explanation: Option<Explanation>,
     /// The shrunk case as a listing.
     pub listing: String,
 }
@@ -186,6 +189,7 @@ fn found(
         shrinking: finding.took,
         replays: replayed.as_ref().map_or(0, |replayed| replayed.times),
         identical: replayed.as_ref().map_or(0, identical),
+        explanation: report.explanation(),
         listing: report.to_string(),
     })
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use pgweave::campaign::Replayer;
 use pgweave::isolation::Isolation;
 use pgweave::registry::{RegistrySubject, Variant, expectation};
+use pgweave::replay::CaseFile;
 use pgweave::report::{Page, Saved};
 
 const README: &str = include_str!("../../README.md");
@@ -21,11 +22,12 @@ fn the_listing_in_the_readme_is_what_the_case_gives() {
     let variant: Variant = "register/naive".parse().expect("a variant of the registry");
     let file = Path::new(OPENING);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    let replayed = Replayer::new(Arc::new(RegistrySubject::new(variant)), None)
-        .replay(&path, 1)
+    let file_here = CaseFile::read(&path).expect("a case file");
+    let explained = Replayer::new(Arc::new(RegistrySubject::new(variant)), None)
+        .explain_file(file_here)
         .expect("a PostgreSQL server is needed: set DATABASE_URL, or install its binaries");
     let saved = Saved { file, command: "cargo xtask replay" };
-    let listing = replayed.listing_on(Some(saved), Page::PLAIN);
+    let listing = explained.listing_on(Some(saved), Page::PLAIN);
     assert!(README.contains(&listing), "the README should show this listing:\n{listing}");
 }
 

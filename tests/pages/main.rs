@@ -51,6 +51,7 @@ fn finding<'a>(history: &'a History, operations: &[&[&str]], judgement: &'a Judg
         operations: operations.iter().map(words).collect(),
         history,
         judgements: vec![("no lost updates", judgement)],
+        explanation: None,
         saved: None,
     }
 }
@@ -272,8 +273,14 @@ fn the_command_writes_what_it_is_asked_for() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "a PostgreSQL server is needed: {said}");
     let markdown = String::from_utf8(output.stdout).expect("text");
-    for words in ["```mermaid\nsequenceDiagram\n", "✗ violated: no duplicate versions", "cargo xtask replay"]
-    {
+    let wanted = [
+        "```mermaid\nsequenceDiagram\n",
+        "✗ violated: no duplicate versions",
+        "anomaly: ",
+        "comes before T1",
+        "cargo xtask replay",
+    ];
+    for words in wanted {
         assert!(markdown.contains(words), "{words} in {markdown}");
     }
     let drawn = std::fs::read_to_string(&drawn.path).expect("the SVG was written");
@@ -283,4 +290,7 @@ fn the_command_writes_what_it_is_asked_for() {
     let Some(mut browser) = Browser::open(&page.path, "", Scheme::Light) else { return };
     assert_eq!(browser.evaluate("document.querySelectorAll('svg.lanes g.step[data-step]').length"), 6);
     assert!(browser.text("#state").contains("model_versions"));
+    assert!(browser.text(".verdict.anomaly").contains("SERIALIZABLE would have stopped it."));
+    assert_eq!(browser.evaluate("document.querySelectorAll('#dependencies li.cycle').length"), 2);
+    assert!(browser.text("#versions").contains("step 3: B inserted model_versions #1001"));
 }

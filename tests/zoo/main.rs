@@ -4,12 +4,21 @@
 
 mod classes;
 mod faults;
+mod graph;
+
+use std::sync::LazyLock;
 
 use pgweave::isolation::Isolation;
 use pgweave::zoo::{LEVELS, Measured, Options, Totals, Witness, cases, measure};
 
 /// Replays of each found case here; the command does more.
 const REPLAYS: usize = 10;
+
+/// Every case at every level, measured once for all tests.
+fn measured() -> &'static [Measured] {
+    static MEASURED: LazyLock<Vec<Measured>> = LazyLock::new(measure_all);
+    &MEASURED
+}
 
 fn measure_all() -> Vec<Measured> {
     let options = Options { replays: REPLAYS, ..Options::default() };
@@ -43,10 +52,10 @@ fn complaint(one: &Measured) -> Option<String> {
 
 #[test]
 fn every_bug_is_found_where_it_is_one_and_shrunk_to_its_witness() {
-    let measured = measure_all();
+    let measured = measured();
     let complaints: Vec<_> = measured.iter().filter_map(complaint).collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
-    let totals = Totals::of(&measured);
+    let totals = Totals::of(measured);
     assert!(totals.schedules_median <= 2, "{totals:?}");
     // Two of the bugs need three sessions, and more schedules.
     assert!(totals.within_ten + 2 * LEVELS.len() >= totals.bugs, "{totals:?}");

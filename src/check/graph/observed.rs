@@ -5,6 +5,8 @@
 //! in no known order among themselves. Further knowledge about the order comes as pairs. Ids are dense 32-bit
 //! numbers, so that a million transactions fit into a few dozen megabytes.
 
+use super::edges::Kinds;
+
 /// A transaction: its position in the history, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Txn(pub u32);
@@ -136,6 +138,8 @@ pub struct Observed {
     pub(crate) first_version: Vec<u32>,
     writers: Vec<u32>,
     pub(crate) pairs: Vec<Pair>,
+    /// Dependencies that no operation on a key shows: those by a predicate.
+    pub(crate) predicates: Vec<(Txn, Txn, Kinds)>,
 }
 
 impl Observed {
@@ -165,7 +169,16 @@ impl Observed {
         pairs.sort_unstable();
         pairs.dedup();
         let writers = vec![NOBODY; total as usize];
-        let mut observed = Self { shape, transactions, operations, placed, first_version, writers, pairs };
+        let mut observed = Self {
+            shape,
+            transactions,
+            operations,
+            placed,
+            first_version,
+            writers,
+            pairs,
+            predicates: Vec::new(),
+        };
         observed.find_writers();
         observed
     }
@@ -284,6 +297,7 @@ pub trait Words {
 pub struct Builder {
     transactions: Vec<Transaction>,
     operations: Vec<Operation>,
+    predicates: Vec<(Txn, Txn, Kinds)>,
 }
 
 impl Builder {
@@ -305,6 +319,11 @@ impl Builder {
         self.operations.push(operation);
     }
 
+    /// Adds a dependency by a predicate: `kind` is [`Kinds::PREDICATE_WR`] or [`Kinds::PREDICATE_RW`].
+    pub fn predicate(&mut self, from: Txn, to: Txn, kind: Kinds) {
+        self.predicates.push((from, to, kind));
+    }
+
     /// The history, in which the order of all versions is known.
     pub fn build(self, shape: Shape) -> Observed {
         let mut placed = Vec::new();
@@ -317,6 +336,8 @@ impl Builder {
                 placed[key] = placed[key].max(operation.version().0);
             }
         }
-        Observed::new(shape, self.transactions, self.operations, placed, Vec::new())
+        let mut observed = Observed::new(shape, self.transactions, self.operations, placed, Vec::new());
+        observed.predicates = self.predicates;
+        observed
     }
 }

@@ -79,6 +79,7 @@ fn finding<'a>(task: &Task, new: &'a NewOutcome) -> Finding<'a> {
         operations,
         history: &new.history,
         judgements: Vec::new(),
+        explanation: None,
         saved: None,
     }
 }

@@ -1,6 +1,7 @@
 //! What stands below the columns: the claims that are violated and why, how the run ended when it did not end well, the
 //! size of the case, and how to run it again.
 
+use super::super::Explanation;
 use super::super::Page;
 use super::super::paint::Style;
 use super::super::text::{counted, visible, width};
@@ -33,6 +34,9 @@ pub(super) fn write(out: &mut String, finding: &Finding<'_>, page: Page) {
         let claims = counted(finding.judgements.len() as u64, "claim");
         add(out, page, 0, Style::Green, &format!("✓ holds: {claims}"));
         out.push('\n');
+    }
+    if let Some(explanation) = finding.explanation {
+        explained(out, explanation, page);
     }
     size(out, finding, page);
     if let Some(saved) = &finding.saved {
@@ -71,6 +75,37 @@ fn ended(out: &mut String, ended: &Ended, page: Page) {
         }
     }
     out.push('\n');
+}
+
+/// The worst anomaly in full, the others by name.
+fn explained(out: &mut String, explanation: &Explanation, page: Page) {
+    if let Some(instead) = &explanation.instead {
+        add(out, page, 0, Style::Bold, "no anomaly");
+        add(out, page, 2, Style::Plain, instead);
+        out.push('\n');
+    }
+    if let Some((worst, others)) = explanation.tales.split_first() {
+        add(out, page, 0, Style::Bold, &format!("anomaly: {}", worst.name));
+        add(out, page, 2, Style::Plain, &worst.sentence);
+        for line in &worst.cast {
+            add(out, page, 4, Style::Dim, line);
+        }
+        for (number, line) in worst.steps.iter().enumerate() {
+            add(out, page, 4, Style::Plain, &format!("{}. {line}", number + 1));
+        }
+        add(out, page, 2, Style::Plain, &worst.conclusion);
+        add(out, page, 2, Style::Plain, &worst.remedy);
+        for other in others {
+            add(out, page, 2, Style::Dim, &format!("also {}", other.name));
+        }
+        out.push('\n');
+    }
+    for note in &explanation.notes {
+        add(out, page, 2, Style::Yellow, note);
+    }
+    if !explanation.notes.is_empty() {
+        out.push('\n');
+    }
 }
 
 fn wait_for_graph(out: &mut String, waits: &[WaitFor], page: Page) {

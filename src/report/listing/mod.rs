@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::paint::Style;
 use super::text::{visible, words_of_sessions, wrap};
-use super::{Page, Paint};
+use super::{Explanation, Page, Paint};
 use crate::check::Judgement;
 use crate::history::History;
 use crate::replay::CaseFile;
@@ -31,6 +31,8 @@ pub struct Finding<'a> {
     pub history: &'a History,
     /// The claims by name, and what each said.
     pub judgements: Vec<(&'a str, &'a Judgement)>,
+    /// Why no serial order explains it, where somebody has followed its rows.
+    pub explanation: Option<&'a Explanation>,
     /// Where the case was saved, if it was.
     pub saved: Option<Saved<'a>>,
 }
@@ -53,6 +55,7 @@ impl<'a> Finding<'a> {
             operations: words_of_sessions(&file.case.sessions),
             history,
             judgements: Vec::new(),
+            explanation: None,
             saved: None,
         }
     }

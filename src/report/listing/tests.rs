@@ -17,6 +17,7 @@ fn finding<'a>(title: &str, operations: &[&[&str]], history: &'a History) -> Fin
         operations: operations.iter().map(words).collect(),
         history,
         judgements: Vec::new(),
+        explanation: None,
         saved: None,
     }
 }
@@ -459,6 +460,7 @@ proptest! {
             operations,
             history: &history,
             judgements: vec![(&why, &judgement)],
+            explanation: None,
             saved: Some(Saved { file: Path::new("short.toml"), command: "cargo xtask replay" }),
         };
         let text = listing(&finding, Page { width: width_max, paint: Paint::Plain });

@@ -8,6 +8,7 @@
 mod data;
 mod tables;
 
+use super::super::Explanation;
 use super::super::text::counted;
 use super::markup::escape;
 use super::svg::{COLOURS, LANES};
@@ -37,10 +38,14 @@ pub fn html(picture: &Picture<'_>) -> String {
     );
     out.push_str("<div class=\"verdicts\">\n");
     verdict(&mut out, picture);
+    if let Some(explanation) = picture.finding.explanation {
+        explained(&mut out, explanation);
+    }
     out.push_str("</div>\n</header>\n<main>\n");
     section(&mut out, "lanes", "Lanes", &pictured(picture));
     out.push_str(WALK);
     dependencies(&mut out, picture);
+    chains(&mut out, picture);
     section(&mut out, "listing", "Listing", &tables::listing(picture));
     let state = tables::state(&picture.finding.history.state);
     if !state.is_empty() {
@@ -156,6 +161,28 @@ fn ended(out: &mut String, ended: &Ended) {
     out.push_str("</div>\n");
 }
 
+/// Every anomaly in full, or what it is instead.
+fn explained(out: &mut String, explanation: &Explanation) {
+    for tale in &explanation.tales {
+        out.push_str(&format!(
+            "<div class=\"verdict anomaly\">\n<p class=\"claim\">anomaly: {}</p>\n<p class=\"why\">{}</p>\n",
+            escape(&tale.name),
+            escape(&tale.sentence)
+        ));
+        let items = |lines: &[String]| -> String {
+            lines.iter().map(|line| format!("<li>{}</li>\n", escape(line))).collect()
+        };
+        out.push_str(&format!("<ul class=\"rows\">\n{}</ul>\n", items(&tale.cast)));
+        out.push_str(&format!("<ol>\n{}</ol>\n", items(&tale.steps)));
+        out.push_str(&format!("<p>{}</p>\n<p>{}</p>\n", escape(&tale.conclusion), escape(&tale.remedy)));
+        let links: Vec<_> = tale.at.iter().map(|&step| link(step)).collect();
+        out.push_str(&format!("<p class=\"at\">steps {}</p>\n</div>\n", links.join(", ")));
+    }
+    for line in explanation.instead.iter().chain(&explanation.notes) {
+        out.push_str(&format!("<div class=\"verdict\"><p>{}</p></div>\n", escape(line)));
+    }
+}
+
 fn dependencies(out: &mut String, picture: &Picture<'_>) {
     let mut list = String::new();
     for edge in picture.edges() {
@@ -172,6 +199,22 @@ fn dependencies(out: &mut String, picture: &Picture<'_>) {
     }
     if !list.is_empty() {
         section(out, "dependencies", "Dependencies", &format!("<ol>\n{list}</ol>\n"));
+    }
+}
+
+/// The versions of each row that somebody wrote.
+fn chains(out: &mut String, picture: &Picture<'_>) {
+    let mut list = String::new();
+    for chain in picture.finding.explanation.iter().flat_map(|explanation| &explanation.chains) {
+        list.push_str(&format!("<h3>{}</h3>\n<ol>\n", escape(&chain.row)));
+        for (step, what) in &chain.versions {
+            let step = step.map(|step| format!("step {}: ", link(step))).unwrap_or_default();
+            list.push_str(&format!("<li>{step}{}</li>\n", escape(what)));
+        }
+        list.push_str("</ol>\n");
+    }
+    if !list.is_empty() {
+        section(out, "versions", "Row versions", &list);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Markdown with a mermaid sequence diagram, for pull requests and the summary of a job.
 
 use super::super::text::{clip, counted};
-use super::super::{Page, listing};
+use super::super::{Explanation, Page, listing};
 use super::markup::{fenced, markdown as plain, mermaid};
 use super::timeline::completed_by;
 use super::{Picture, words};
@@ -32,6 +32,9 @@ pub fn markdown(picture: &Picture<'_>) -> String {
     for (claim, why) in picture.untold() {
         out.push_str(&format!("**? cannot tell: {}**\n\n{}\n\n", plain(claim), plain(why)));
     }
+    if let Some(explanation) = finding.explanation {
+        explained(&mut out, explanation);
+    }
     out.push_str(&fenced("mermaid", &diagram(picture)));
     let left = finding.history.steps.len().saturating_sub(STEPS_MAX);
     if left > 0 {
@@ -51,6 +54,22 @@ pub fn markdown(picture: &Picture<'_>) -> String {
     let listing = fenced("text", &listing(finding, Page::PLAIN));
     out.push_str(&format!("\n<details><summary>Listing</summary>\n\n{listing}\n</details>\n"));
     out
+}
+
+/// Every anomaly in full, or what it is instead.
+fn explained(out: &mut String, explanation: &Explanation) {
+    for tale in &explanation.tales {
+        out.push_str(&format!("**anomaly: {}**\n\n{}\n\n", plain(&tale.name), plain(&tale.sentence)));
+        tale.cast.iter().for_each(|line| out.push_str(&format!("- {}\n", plain(line))));
+        out.push('\n');
+        for (number, line) in tale.steps.iter().enumerate() {
+            out.push_str(&format!("{}. {}\n", number + 1, plain(line)));
+        }
+        out.push_str(&format!("\n{}\n\n{}\n\n", plain(&tale.conclusion), plain(&tale.remedy)));
+    }
+    for line in explanation.instead.iter().chain(&explanation.notes) {
+        out.push_str(&format!("{}\n\n", plain(line)));
+    }
 }
 
 fn diagram(picture: &Picture<'_>) -> String {

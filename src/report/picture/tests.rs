@@ -15,6 +15,7 @@ fn finding<'a>(operations: &[&[&str]], history: &'a History) -> Finding<'a> {
         operations: operations.iter().map(words).collect(),
         history,
         judgements: Vec::new(),
+        explanation: None,
         saved: None,
     }
 }
