@@ -180,6 +180,7 @@
 //! tunnel. READ UNCOMMITTED behaves as READ COMMITTED, as PostgreSQL documents. Lost connections and server crashes are
 //! not injected.
 
+#[cfg_attr(loom, expect(dead_code, reason = "what writes specs is not part of that build"))]
 mod sql_text;
 
 #[cfg(not(loom))]

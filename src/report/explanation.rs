@@ -9,7 +9,7 @@ use super::cycle;
 use super::picture::{Edge, Place};
 use super::text::{clip, counted};
 use crate::check::graph::{Kinds, refuted_by};
-use crate::history::{Ended, Failure, Fault, History, Outcome, Transaction};
+use crate::history::{Ended, Failure, Fault, History, OpId, Outcome, Step, Transaction};
 use crate::rows::{
     Account, Because, Dependency, Graph, Image, Likeness, RowId, Rows, Unit, VersionId, shown,
 };
@@ -460,10 +460,26 @@ fn instead(history: &History) -> String {
             _ => "",
         };
         format!("{op} ended with SQLSTATE {state}{why}.")
+    } else if let Some((op, step)) = tried_again(history) {
+        format!(
+            "{op} was tried again after it had failed at step {}. What it read before that and what it wrote after it \
+             stand in no transaction together: where the one rests on the other, each attempt must read anew.",
+            step + 1
+        )
     } else {
         "What is broken is a rule that serializability does not keep.".to_owned()
     };
     format!("{rest} {what}")
+}
+
+/// An operation that ended well after a transaction of its own had been aborted, and the step that aborted it.
+fn tried_again(history: &History) -> Option<(OpId, usize)> {
+    let done = |wanted: OpId| {
+        history.operations().any(|(op, outcome)| op == wanted && matches!(outcome, Outcome::Done(_)))
+    };
+    let aborted = |step: &Step| step.sqlstate() == Some("40001") && done(step.op);
+    let step = history.steps.iter().position(aborted)?;
+    Some((history.steps[step].op, step))
 }
 
 /// A COMMIT that the server answered by ROLLBACK, and the step at which the transaction had failed.
