@@ -14,30 +14,6 @@ pub struct Table {
     pub name: String,
     /// The columns of its primary key; none when it has none.
     pub key: Vec<String>,
-    /// Its unique indexes over plain columns, the primary key's included.
-    pub uniques: Vec<Unique>,
-    /// What its rows refer to.
-    pub references: Vec<Reference>,
-}
-
-/// A unique index.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub struct Unique {
-    /// Its name.
-    pub name: String,
-    /// Its columns.
-    pub columns: Vec<String>,
-}
-
-/// A foreign key.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub struct Reference {
-    /// Its columns.
-    pub columns: Vec<String>,
-    /// OID of the table referred to.
-    pub table: u32,
-    /// The columns referred to, in the order of `columns`.
-    pub referred: Vec<String>,
 }
 
 /// The subject's tables, and what else its statements may name.

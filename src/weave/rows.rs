@@ -43,21 +43,7 @@ SELECT json_build_object(
       'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname,
       'key', coalesce((SELECT json_agg(a.attname ORDER BY k.place) FROM pg_index i,
                          unnest(i.indkey::int2[]) WITH ORDINALITY k(number, place), pg_attribute a
-                        WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid AND a.attnum = k.number), '[]'),
-      'uniques', coalesce((SELECT json_agg(json_build_object('name', x.relname, 'columns',
-                             (SELECT json_agg(a.attname ORDER BY k.place)
-                                FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(number, place), pg_attribute a
-                               WHERE k.place <= i.indnkeyatts AND a.attrelid = c.oid AND a.attnum = k.number)) ORDER BY x.relname)
-                            FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
-                           WHERE i.indrelid = c.oid AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL), '[]'),
-      'references', coalesce((SELECT json_agg(json_build_object('table', f.confrelid::int8,
-                               'columns', (SELECT json_agg(a.attname ORDER BY k.place)
-                                             FROM unnest(f.conkey) WITH ORDINALITY k(number, place), pg_attribute a
-                                            WHERE a.attrelid = c.oid AND a.attnum = k.number),
-                               'referred', (SELECT json_agg(a.attname ORDER BY k.place)
-                                              FROM unnest(f.confkey) WITH ORDINALITY k(number, place), pg_attribute a
-                                             WHERE a.attrelid = f.confrelid AND a.attnum = k.number)) ORDER BY f.conname)
-                               FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = c.oid), '[]')
+                        WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid AND a.attnum = k.number), '[]')
     ) ORDER BY n.nspname, c.relname)
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgweave_seed')
