@@ -90,12 +90,14 @@ impl Browser {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let profile = std::env::temp_dir().join(format!("pgweave-browser-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&profile).expect("a folder for it");
         // The shell moves its input and output to where the browser expects them.
         let mut child = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>/dev/null"])
             .arg(binary)
             .args(FLAGS)
             .arg(format!("--user-data-dir={}", profile.display()))
+            .env("TMPDIR", &profile)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -189,6 +191,10 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        // Asked to, it ends its own processes first, and none of them writes into the folder that is then removed.
+        let close = json!({ "id": self.sent + 1, "method": "Browser.close" });
+        let asked = self.to.write_all(format!("{close}\0").as_bytes());
+        while asked.is_ok() && self.from.recv_timeout(ANSWER_WITHIN).is_ok() {}
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.profile);
