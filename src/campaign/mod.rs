@@ -14,10 +14,11 @@
 //! ```
 //!
 //! A campaign first runs all pairs of operations of the small scope, fewest preemptions first, then triples, then
-//! random programs; [`Campaign::strategy`] asks for another exploration. The same seed gives the same cases, the same verdict and the same case file, however many lanes
-//! there are: of several violations the one counts whose unit comes first.
+//! random programs; [`Campaign::strategy`] asks for another exploration. The same seed gives the same cases, the same verdict
+//! and the same case file, however many lanes there are: of several violations the one counts whose unit comes first.
 
 mod compare;
+mod error;
 mod explain;
 mod judge;
 mod minimize;
@@ -25,20 +26,22 @@ mod plan;
 mod replay;
 mod stand;
 mod verdict;
+mod watch;
 mod worker;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use compare::{Compared, compare};
+pub use error::CampaignError;
 pub use explain::Explained;
 pub use judge::{Judge, Opinion};
 pub use minimize::Finding;
 pub use replay::{Replayed, Replayer, case_files};
 pub use stand::{StandingLane, shared_server};
 pub use verdict::{Report, Verdict};
+pub use watch::Watch;
 
 use crate::check::contention::Contention;
 use crate::check::coverage::{Coverage, Exhausted};
@@ -46,76 +49,12 @@ use crate::explore::StrategyKind;
 use crate::explore::program::Program;
 use crate::explore::seed::{Seed, Shard};
 use crate::isolation::Isolation;
-use crate::replay::{CaseFile, CaseFileError};
-use crate::server::{Server, ServerError};
+use crate::replay::CaseFile;
+use crate::server::Server;
 use crate::subject::Subject;
-use crate::weave::{LaneError, Limits};
+use crate::weave::Limits;
 use plan::Unit;
 use worker::{Enough, UnitResult, Work};
-
-/// Why a campaign came to no verdict.
-#[derive(Debug, thiserror::Error)]
-pub enum CampaignError {
-    /// No server, or it has gone.
-    #[error(transparent)]
-    Server(#[from] ServerError),
-    /// A lane cannot go on.
-    #[error(transparent)]
-    Lane(#[from] LaneError),
-    /// A thread or a runtime could not be had.
-    #[error("the system refuses a thread or a runtime: {0}")]
-    System(#[from] std::io::Error),
-    /// The two judges of serial equivalence disagree.
-    #[error("pgweave disagrees with itself, which is a bug of pgweave or of the subject's model: {0}")]
-    Disagreement(String),
-    /// A case file could not be read or written.
-    #[error(transparent)]
-    CaseFile(#[from] CaseFileError),
-    /// A case file is about something else.
-    #[error("{file} is a case of {found}, not of {wanted}")]
-    OtherSubject {
-        /// The file.
-        file: PathBuf,
-        /// What it is a case of.
-        found: String,
-        /// What was to be run.
-        wanted: String,
-    },
-    /// A folder of case files could not be read.
-    #[error("the folder of case files cannot be read: {0}")]
-    Folder(std::io::Error),
-    /// A case has more sessions than can be named, or none.
-    #[error("a campaign needs between 1 and 26 sessions, and was given {0:?}")]
-    Sessions(RangeInclusive<usize>),
-}
-
-/// Where a campaign stands, for those who look on from another thread.
-#[derive(Debug, Default)]
-pub struct Watch {
-    cases: AtomicU64,
-    stopped: AtomicBool,
-}
-
-impl Watch {
-    /// Cases that have been run and judged.
-    pub fn cases(&self) -> u64 {
-        self.cases.load(Ordering::Relaxed)
-    }
-
-    /// Makes the campaign end after the cases at hand.
-    pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was told to stop.
-    pub fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
-    }
-
-    fn count_case(&self) {
-        self.cases.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 /// Cases, where nobody says how many.
 pub const CASES: u64 = 200;

@@ -9,6 +9,7 @@ mod connection;
 mod datum;
 mod effect;
 mod folder;
+mod notice;
 mod record;
 mod relay;
 pub(crate) mod stream;
@@ -27,7 +28,7 @@ use tokio::task::JoinHandle;
 
 pub use connection::{Begins, Cut, LockWait, Mode};
 pub use effect::Effect;
-pub use record::without_ids;
+pub use notice::without_ids;
 
 use crate::history::{Statement, Transaction};
 use crate::rows::{Note, Notes};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::follow::{Followed, VersionId};
+use super::followed::{Followed, VersionId};
 use super::graph::{Dependency, Graph, Unit};
 use crate::check::graph::{Anomaly, Class, Evidence, Finding, Kinds, Link, Order, Txn};
 use crate::isolation::Isolation;

@@ -6,129 +6,15 @@
 //! was), and the transaction's own writes. What a note does not tell, such as that a function has caught an error and so
 //! undone what it wrote, shows at the end, when what should be there is held against what is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 
 use super::catalog::{Catalog, Image};
+use super::followed::{Asked, Fate, Followed, Lying, Place, Row, RowId, Txn, TxnId, Version, VersionId};
 use super::note::{Note, Seen};
 use crate::history::{Statement, Transaction};
 use crate::isolation::Isolation;
-use crate::schedule::SessionId;
-
-/// A version of a row: its position among all versions.
-pub type VersionId = usize;
-/// A row: its position among all rows.
-pub type RowId = usize;
-/// A transaction: its position among those of the run, in the order in which they began.
-pub type TxnId = usize;
-
-/// A row of the first state, where it lies.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Lying {
-    /// OID of its table.
-    pub table: u32,
-    /// Where it lies.
-    pub place: Place,
-    /// What it holds.
-    pub image: Image,
-}
-
-/// Where a version lies, and who put it there: no two versions of a run have the same.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
-pub struct Place(pub String, pub String);
-
-/// One version of a row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Version {
-    /// Of which row.
-    pub row: RowId,
-    /// What the row holds; none once it is deleted.
-    pub image: Option<Image>,
-    /// Who wrote it; none for the first state.
-    pub writer: Option<TxnId>,
-    /// Which statement wrote it.
-    pub statement: Option<usize>,
-    /// When: a position among the notes.
-    pub at: usize,
-    /// When its writer took it back to a savepoint.
-    pub undone: Option<usize>,
-}
-
-/// A row, from its INSERT to its DELETE.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// Position of its table in the catalogue.
-    pub table: usize,
-    /// Its versions, in the order in which they were written; those rolled back included.
-    pub versions: Vec<VersionId>,
-}
-
-/// How a transaction ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It committed.
-    Committed,
-    /// Its client rolled it back, and no statement of it had failed.
-    RolledBack,
-    /// It was rolled back because of an error, or the connection went away.
-    Failed,
-}
-
-/// One transaction.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Txn {
-    /// Who ran it.
-    pub session: SessionId,
-    connection: u64,
-    /// Its level.
-    pub isolation: Isolation,
-    /// How it ended.
-    pub fate: Fate,
-    /// When it began.
-    pub began: usize,
-    /// When its snapshot was taken, where it has one for all its statements.
-    snapshot: Option<usize>,
-    /// When it ended.
-    pub ended: usize,
-    /// Its statements.
-    pub statements: Vec<usize>,
-    savepoints: Vec<(String, usize)>,
-}
-
-/// One statement that was answered.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
-    /// Whose it is.
-    pub txn: TxnId,
-    /// In which step.
-    pub step: Option<usize>,
-    /// When it was sent, or when the one before it in its message was answered.
-    pub sent: usize,
-    /// When it was answered.
-    pub answered: usize,
-    /// What was asked and answered.
-    pub statement: Statement,
-    /// What it wrote.
-    pub wrote: Vec<VersionId>,
-}
-
-/// A run, followed.
-#[derive(Clone, Debug, Default)]
-pub struct Followed {
-    /// The tables.
-    pub catalog: Catalog,
-    /// All rows that there ever were.
-    pub rows: Vec<Row>,
-    /// All their versions.
-    pub versions: Vec<Version>,
-    /// The transactions.
-    pub transactions: Vec<Txn>,
-    /// The statements.
-    pub statements: Vec<Asked>,
-    /// What could not be followed, in words.
-    pub gaps: Vec<String>,
-}
 
 /// Follows the rows of a run at `isolation` from what lay in the tables before it.
 pub fn follow(catalog: Catalog, isolation: Isolation, lying: Vec<Lying>, notes: &[Note]) -> Followed {
@@ -136,7 +22,7 @@ pub fn follow(catalog: Catalog, isolation: Isolation, lying: Vec<Lying>, notes: 
         out: Followed { catalog, ..Followed::default() },
         isolation,
         places: HashMap::new(),
-        lines: HashMap::new(),
+        lines: BTreeMap::new(),
     };
     for row in lying {
         follower.seed(row);
@@ -176,7 +62,8 @@ struct Follower {
     out: Followed,
     isolation: Isolation,
     places: HashMap<(u32, Place), VersionId>,
-    lines: HashMap<u64, Line>,
+    /// By number of the connection, so that those that are open at the end are ended in one order.
+    lines: BTreeMap<u64, Line>,
 }
 
 impl Follower {
@@ -378,105 +265,6 @@ impl Follower {
             self.end(end, connection, Fate::Failed);
         }
         self.out
-    }
-}
-
-impl Followed {
-    /// The newest version of `row` that had been committed before `since`, or that `txn` itself had written before
-    /// `until`. None when there was none yet.
-    pub fn newest(&self, row: RowId, txn: Option<TxnId>, since: usize, until: usize) -> Option<VersionId> {
-        let versions = self.rows[row].versions.iter().rev().copied();
-        versions.into_iter().find(|id| {
-            let version = &self.versions[*id];
-            match version.writer {
-                None => true,
-                Some(writer) if Some(writer) == txn => {
-                    version.at < until && version.undone.is_none_or(|undone| undone > until)
-                }
-                Some(writer) => {
-                    let writer = &self.transactions[writer];
-                    version.undone.is_none() && writer.fate == Fate::Committed && writer.ended < since
-                }
-            }
-        })
-    }
-
-    /// The moment whose commits a statement sees.
-    pub fn snapshot(&self, asked: &Asked) -> usize {
-        let txn = &self.transactions[asked.txn];
-        if txn.isolation >= Isolation::RepeatableRead {
-            txn.snapshot.unwrap_or(asked.sent)
-        } else {
-            asked.sent
-        }
-    }
-
-    /// The version of `row` that a statement sees.
-    pub fn seen(&self, asked: &Asked, row: RowId) -> Option<VersionId> {
-        self.newest(row, Some(asked.txn), self.snapshot(asked), asked.sent)
-    }
-
-    /// Whether a version came to stay: its writer committed it.
-    pub fn is_committed(&self, version: VersionId) -> bool {
-        let version = &self.versions[version];
-        version.undone.is_none()
-            && version.writer.is_none_or(|writer| self.transactions[writer].fate == Fate::Committed)
-    }
-
-    /// Notes it as a gap where what lies in the tables at the end is not what was followed there.
-    pub fn compare(&mut self, lying: &[Lying]) {
-        let state = self.last_state();
-        let mut gaps = Vec::new();
-        for (table, followed) in self.catalog.tables.iter().zip(state) {
-            let text = |image: &Image| serde_json::Value::Object(image.clone()).to_string();
-            let mut followed: Vec<String> = followed.into_iter().map(text).collect();
-            let here = lying.iter().filter(|row| row.table == table.oid);
-            let mut lying: Vec<String> = here.map(|row| text(&row.image)).collect();
-            followed.sort();
-            lying.sort();
-            if followed != lying {
-                gaps.push(format!(
-                    "{} does not hold at the end what was seen to be written to it: a function may have caught an error, \
-                     or the table was changed otherwise than by INSERT, UPDATE and DELETE",
-                    table.shown()
-                ));
-            }
-        }
-        self.gaps.append(&mut gaps);
-    }
-
-    /// What each table holds at the end, by the position of the table: the images of its rows.
-    pub fn last_state(&self) -> Vec<Vec<&Image>> {
-        let mut state = vec![Vec::new(); self.catalog.tables.len()];
-        for (number, row) in self.rows.iter().enumerate() {
-            let last = self.newest(number, None, usize::MAX, usize::MAX);
-            state[row.table].extend(last.and_then(|version| self.versions[version].image.as_ref()));
-        }
-        state
-    }
-
-    /// What a row is called: by its key, or else by its place among the rows of its table.
-    pub fn row_name(&self, row: RowId) -> String {
-        let table = &self.catalog.tables[self.rows[row].table];
-        let images =
-            || self.rows[row].versions.iter().filter_map(|version| self.versions[*version].image.as_ref());
-        let key = match table.key.is_empty() {
-            true => None,
-            false => images().next().and_then(|image| super::catalog::values(image, &table.key)),
-        };
-        let name = table.shown();
-        match key.as_deref() {
-            Some([value]) => format!("{name} #{}", super::catalog::shown(value)),
-            Some(many) => {
-                let many: Vec<_> = many.iter().map(super::catalog::shown).collect();
-                format!("{name} ({})", many.join(", "))
-            }
-            None => {
-                let number =
-                    self.rows[..row].iter().filter(|other| other.table == self.rows[row].table).count();
-                format!("{name} row {}", number + 1)
-            }
-        }
     }
 }
 

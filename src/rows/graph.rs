@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::follow::{Fate, Followed, RowId, TxnId, VersionId};
+use super::followed::{Fate, Followed, RowId, TxnId, VersionId};
 use super::seen::Read;
 use crate::check::graph::{
     self, Builder, Findings, Key, Kinds, Observed, Operation, Order, Shape, Txn, judge,

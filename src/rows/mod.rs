@@ -11,6 +11,7 @@
 mod account;
 mod catalog;
 mod follow;
+mod followed;
 mod graph;
 mod note;
 mod reads;
@@ -18,7 +19,8 @@ mod seen;
 
 pub use account::{Account, Because, accounts};
 pub use catalog::{Catalog, Image, Table, shown};
-pub use follow::{Asked, Fate, Followed, Lying, Row, RowId, Txn, TxnId, Version, VersionId, follow};
+pub use follow::follow;
+pub use followed::{Asked, Fate, Followed, Lying, Row, RowId, Txn, TxnId, Version, VersionId};
 pub use graph::{Dependency, Graph, Node, Unit};
 pub use note::{Note, Notes, PREFIX, Seen};
 pub use reads::{HERE, NOW, Question, Use, questions};

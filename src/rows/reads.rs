@@ -9,20 +9,25 @@
 //!
 //! Nothing here talks to a database, and nothing is asked that could write.
 
+mod rewrite;
+mod tree;
+
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use sqlparser::ast::Visit;
 use sqlparser::ast::{
-    Cte, Expr, FromTable, Ident, JoinConstraint, JoinOperator, LockClause, NonBlock, ObjectName,
-    ObjectNamePart, Query, Select, SetExpr, Statement as Parsed, TableAlias, TableFactor, TableObject,
-    TableWithJoins, UpdateTableFromKind, Value, VisitMut, VisitorMut, With,
+    Cte, Expr, FromTable, Ident, LockClause, NonBlock, ObjectName, Query, Select, SetExpr,
+    Statement as Parsed, TableObject, TableWithJoins, UpdateTableFromKind, Value, VisitMut, With,
 };
-use sqlparser::ast::{Visit, Visitor};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
+use rewrite::{Rewriter, Subqueries};
+use tree::{factors, is_natural, is_same, listed, locks, named, names, parts, rename};
+
 use super::catalog::Catalog;
-use crate::history::{Datum, Statement, TEMPORAL};
+use crate::history::{Datum, Statement};
 
 /// What stands in a question for the numbers of the versions that the statement saw of the table asked about.
 pub const HERE: &str = "/*here*/";
@@ -501,154 +506,4 @@ enum Ask {
     Matched,
     Limited,
     Returned,
-}
-
-/// Puts the state that a statement saw in the place of tables, and values in the place of parameters.
-struct Rewriter<'a> {
-    asker: &'a Asker<'a>,
-    with: &'a [Cte],
-    used: BTreeSet<usize>,
-    /// Whether a parameter's value is not known.
-    unknown: bool,
-}
-
-impl VisitorMut for Rewriter<'_> {
-    type Break = ();
-
-    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        let Some((name, alias)) = named(factor) else { return ControlFlow::Continue(()) };
-        if !self.with.iter().any(|cte| is_same(&cte.alias.name, &name))
-            && let Some(table) = self.asker.table(&name)
-        {
-            self.used.insert(table);
-            rename(factor, &format!("{NOW}{table}"), &alias);
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        query.locks.clear();
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Value(value) = expr
-            && let Value::Placeholder(name) = &value.value
-        {
-            match self.asker.param(name) {
-                Some(None) => value.value = Value::Null,
-                Some(Some(text)) if text != TEMPORAL => value.value = Value::SingleQuotedString(text.clone()),
-                _ => self.unknown = true,
-            }
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// The queries directly below a part of a statement.
-#[derive(Default)]
-struct Subqueries {
-    depth: usize,
-    list: Vec<Query>,
-}
-
-impl Visitor for Subqueries {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        if self.depth == 0 {
-            self.list.push(query.clone());
-        }
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-}
-
-/// The items of FROM lists, in their order.
-fn factors(from: &mut [TableWithJoins]) -> Vec<&mut TableFactor> {
-    let mut out = Vec::new();
-    for one in from {
-        add_factors(one, &mut out);
-    }
-    out
-}
-
-fn add_factors<'a>(one: &'a mut TableWithJoins, out: &mut Vec<&'a mut TableFactor>) {
-    let joined = one.joins.iter_mut().map(|join| &mut join.relation);
-    for factor in std::iter::once(&mut one.relation).chain(joined) {
-        match factor {
-            TableFactor::NestedJoin { table_with_joins, .. } => add_factors(table_with_joins, out),
-            other => out.push(other),
-        }
-    }
-}
-
-/// A named relation, and what its columns are qualified with.
-fn named(factor: &mut TableFactor) -> Option<(ObjectName, Ident)> {
-    let TableFactor::Table { name, alias, args: None, .. } = factor else { return None };
-    let own = name.0.last().and_then(ObjectNamePart::as_ident)?.clone();
-    Some((name.clone(), alias.as_ref().map_or(own, |alias| alias.name.clone())))
-}
-
-fn rename(factor: &mut TableFactor, to: &str, called: &Ident) {
-    if let TableFactor::Table { name, alias, .. } = factor {
-        *name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(to))]);
-        if alias.is_none() {
-            *alias = Some(TableAlias { explicit: true, name: called.clone(), columns: Vec::new(), at: None });
-        }
-    }
-}
-
-/// Schema and name, as the catalogue has them.
-fn parts(name: &ObjectName) -> Option<(Option<String>, String)> {
-    let text = |part: &ObjectNamePart| part.as_ident().map(folded);
-    match name.0.as_slice() {
-        [name] => Some((None, text(name)?)),
-        [.., schema, name] => Some((Some(text(schema)?), text(name)?)),
-        [] => None,
-    }
-}
-
-/// An identifier as PostgreSQL keeps it: in small letters where it is not quoted.
-fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
-}
-
-fn is_same(ident: &Ident, name: &ObjectName) -> bool {
-    matches!(name.0.as_slice(), [one] if one.as_ident().is_some_and(|one| folded(one) == folded(ident)))
-}
-
-/// Whether a lock clause concerns the relation that is called so.
-fn locks(lock: &LockClause, called: &Ident) -> bool {
-    let of = lock.of.as_ref().and_then(|of| of.0.last()).and_then(ObjectNamePart::as_ident);
-    of.is_none_or(|of| folded(of) == folded(called))
-}
-
-/// A natural join is on all columns of a name, and a version's number would be one.
-fn is_natural(one: &TableWithJoins) -> bool {
-    one.joins.iter().any(|join| match &join.join_operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint) => matches!(constraint, JoinConstraint::Natural),
-        _ => false,
-    })
-}
-
-fn listed(from: &[TableWithJoins]) -> String {
-    from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// Whether a text has a word.
-fn names(text: &str, word: &str) -> bool {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    text.split(|c: char| !is_word(c)).any(|other| other.eq_ignore_ascii_case(word))
 }

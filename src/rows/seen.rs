@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::follow::{Followed, RowId, VersionId};
+use super::followed::{Followed, RowId, VersionId};
 use super::reads::{Question, Use};
 use crate::isolation::Isolation;
 
