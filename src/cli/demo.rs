@@ -13,11 +13,10 @@ use crate::isolation::Isolation;
 use crate::report::progress::Status;
 use crate::report::{Finding, Page, listing};
 use crate::server::Server;
-use crate::spec::batch::{Databases, reins_of, side_by_side};
+use crate::spec::batch::{reins_of, side_by_side};
 use crate::spec::classic::{CLASSICS, Cell, Classic};
 use crate::spec::demos::{DEMOS, Demo};
-use crate::spec::{AtLevels, Outcome, Spec, StageOptions, Theatre, run_at_levels};
-use crate::weave::Reins;
+use crate::spec::{AtLevels, Outcome, Room, Spec, StageOptions, Theatre, run_at_levels};
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
@@ -80,12 +79,13 @@ impl Shown {
 }
 
 fn show_all(shown: &[Shown], server: &Arc<Server>, watch: &Arc<Watch>, page: Page) -> anyhow::Result<Exit> {
-    let (databases, reins) = (Databases::on(server), reins_of(server));
-    let work = async |one: &Shown| show(*one, &databases, reins, watch, page).await;
+    let options = StageOptions { reins: reins_of(server), ..StageOptions::default() };
+    let work = async |room: &mut Room<'_>, one: &Shown| show(*one, room, options, watch, page).await;
     let (mut rows, mut wrong) = (Vec::new(), Vec::new());
     let mut failed = None;
     let stop = std::sync::atomic::AtomicBool::new(false);
-    side_by_side(
+    let closed = side_by_side(
+        server,
         shown,
         1,
         &stop,
@@ -106,7 +106,7 @@ fn show_all(shown: &[Shown], server: &Arc<Server>, watch: &Arc<Watch>, page: Pag
     if let Some(error) = failed {
         return Err(error);
     }
-    super::outside::block_on(databases.close())??;
+    closed?;
     if !rows.is_empty() {
         println!("{}{}", header(), rows.concat());
     }
@@ -118,29 +118,30 @@ fn show_all(shown: &[Shown], server: &Arc<Server>, watch: &Arc<Watch>, page: Pag
 
 async fn show(
     shown: Shown,
-    databases: &Databases<'_>,
-    reins: Reins,
+    room: &mut Room<'_>,
+    options: StageOptions,
     watch: &Watch,
     page: Page,
 ) -> anyhow::Result<Told> {
-    let work = async |options| {
-        let options = StageOptions { reins, ..options };
-        match shown {
-            Shown::Demo(demo) => show_demo(&demo, options, page).await,
-            Shown::Classic(classic) => {
-                let spec = classic.spec();
-                let found = run_at_levels(&spec, classic.name, &options, || watch.is_stopped()).await?;
-                Ok(show_classic(&classic, &spec, &found, page))
-            }
+    match shown {
+        Shown::Demo(demo) => show_demo(&demo, room, options, page).await,
+        Shown::Classic(classic) => {
+            let spec = classic.spec();
+            let found = run_at_levels(&spec, classic.name, room, options, || watch.is_stopped()).await?;
+            Ok(show_classic(&classic, &spec, &found, page))
         }
-    };
-    databases.give(work).await?
+    }
 }
 
-async fn show_demo(demo: &Demo, options: StageOptions, page: Page) -> anyhow::Result<Told> {
+async fn show_demo(
+    demo: &Demo,
+    room: &mut Room<'_>,
+    options: StageOptions,
+    page: Page,
+) -> anyhow::Result<Told> {
     let spec = demo.spec();
     let options = StageOptions { isolation: Some(demo.isolation), ..options };
-    let attempt = Theatre::new(&spec, demo.name, options).play(&spec.permutations[0]).await?;
+    let attempt = Theatre::new(&spec, demo.name, room, options).play(&spec.permutations[0]).await?;
     let outcome = Outcome::of(&attempt);
     let history = attempt.unwrap_or_default().history;
     let title = format!("{} at {}", demo.name, demo.isolation);

@@ -10,6 +10,7 @@ mod datum;
 mod effect;
 mod folder;
 mod notice;
+mod pipe;
 mod record;
 mod relay;
 pub(crate) mod stream;
@@ -158,6 +159,13 @@ impl Gate {
     /// Folder and port of a session's socket, as drivers take them for host and port.
     pub fn address(&self, session: SessionId) -> (PathBuf, u16) {
         (self.folder.of(session), PORT)
+    }
+
+    /// A connection of `session` for a client of ours on this thread, which needs no socket.
+    pub(crate) fn attach(&self, session: SessionId) -> Stream {
+        let (near, far) = Stream::pair();
+        tokio::task::spawn_local(relay::attend(self.shared.clone(), session, far));
+        near
     }
 
     /// Holds steps from now on, or lets everything pass.

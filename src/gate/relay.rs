@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 
 use bytes::{BufMut, BytesMut};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
 use super::connection::{Connection, Mode};
@@ -27,17 +27,22 @@ const TO_CLIENT_BYTES_MAX: usize = 1 << 20;
 /// Accepts the connections of one session for ever.
 pub(super) async fn accept(shared: Rc<Shared>, session: SessionId, listener: UnixListener) {
     while let Ok((stream, _)) = listener.accept().await {
-        let shared = shared.clone();
-        tokio::task::spawn_local(async move {
-            if let Err(error) = serve(&shared, session, stream).await {
-                tracing::debug!(%session, %error, "a connection ended early");
-                if matches!(error, RelayError::Wire(_) | RelayError::Answer(_)) {
-                    shared.broken.borrow_mut().push((session, error.to_string()));
-                }
-            }
-            shared.changed.notify_one();
-        });
+        // A stream that the system does not let us watch is one that has gone.
+        if let Ok(stream) = Stream::unix(stream) {
+            tokio::task::spawn_local(attend(shared.clone(), session, stream));
+        }
     }
+}
+
+/// Relays one connection of `session` to its end.
+pub(super) async fn attend(shared: Rc<Shared>, session: SessionId, client: Stream) {
+    if let Err(error) = serve(&shared, session, client).await {
+        tracing::debug!(%session, %error, "a connection ended early");
+        if matches!(error, RelayError::Wire(_) | RelayError::Answer(_)) {
+            shared.broken.borrow_mut().push((session, error.to_string()));
+        }
+    }
+    shared.changed.notify_one();
 }
 
 /// Why a connection ended before its time.
@@ -53,8 +58,7 @@ enum RelayError {
     Gone,
 }
 
-async fn serve(shared: &Rc<Shared>, session: SessionId, client: UnixStream) -> Result<(), RelayError> {
-    let client = Stream::unix(client)?;
+async fn serve(shared: &Rc<Shared>, session: SessionId, client: Stream) -> Result<(), RelayError> {
     let mut from_client = BytesMut::new();
     let Some(startup) = start(shared, &client, &mut from_client).await? else { return Ok(()) };
     let id = shared.next_id.get();

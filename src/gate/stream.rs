@@ -1,4 +1,4 @@
-//! A byte stream on a unix socket or on TCP. It asks the system for as little as can be: one read for what has come, no
+//! A byte stream on a unix socket, on TCP, or inside this process. It asks the system for as little as can be: one read for what has come, no
 //! second one to learn that there is no more, and news of room to write only when there was none. Between two local
 //! processes the system calls are most of what a relay costs.
 
@@ -12,6 +12,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::pipe::Pipe;
 use crate::server::Endpoint;
 
 /// The most that one read takes.
@@ -68,7 +69,17 @@ pub enum Came {
 
 /// A byte stream.
 #[derive(Debug)]
-pub struct Stream {
+pub struct Stream(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Socket(Watched),
+    Pipe(Pipe),
+}
+
+/// A socket and the news of it.
+#[derive(Debug)]
+struct Watched {
     socket: AsyncFd<Socket>,
     /// Where a read goes first, so that what is kept is only as long as what came.
     scratch: RefCell<Box<[u8]>>,
@@ -103,12 +114,18 @@ impl Stream {
         Self::new(Socket::Unix(stream.into_std()?))
     }
 
+    /// Both ends of a stream inside this process.
+    pub fn pair() -> (Self, Self) {
+        let (near, far) = Pipe::pair();
+        (Self(Kind::Pipe(near)), Self(Kind::Pipe(far)))
+    }
+
     fn new(socket: Socket) -> io::Result<Self> {
-        Ok(Self {
+        Ok(Self(Kind::Socket(Watched {
             socket: watched(socket, Interest::READABLE)?,
             scratch: RefCell::new(vec![0; READ_BYTES_MAX].into_boxed_slice()),
             full: RefCell::default(),
-        })
+        })))
     }
 
     /// Waits until something has come, and appends it to `buffer`. Nothing is lost when it is given up while it waits.
@@ -116,6 +133,37 @@ impl Stream {
     /// # Errors
     /// Whatever the system says, save "would block".
     pub async fn read(&self, buffer: &mut BytesMut) -> io::Result<Came> {
+        match &self.0 {
+            Kind::Socket(socket) => socket.read(buffer).await,
+            Kind::Pipe(pipe) => Ok(pipe.read(buffer).await),
+        }
+    }
+
+    /// Writes as much of `buffer` as there is room for, and takes that off it.
+    ///
+    /// # Errors
+    /// Whatever the system says, save "would block".
+    pub fn write(&self, buffer: &mut BytesMut) -> io::Result<()> {
+        match &self.0 {
+            Kind::Socket(socket) => socket.write(buffer),
+            Kind::Pipe(pipe) => pipe.write(buffer),
+        }
+    }
+
+    /// Waits until there is room, where the last write found none, and for ever where it found enough.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub async fn room(&self) -> io::Result<()> {
+        match &self.0 {
+            Kind::Socket(socket) => socket.room().await,
+            Kind::Pipe(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Watched {
+    async fn read(&self, buffer: &mut BytesMut) -> io::Result<Came> {
         let mut guard = self.socket.readable().await?;
         let mut scratch = self.scratch.borrow_mut();
         match guard.get_inner().read(&mut scratch) {
@@ -137,11 +185,7 @@ impl Stream {
         }
     }
 
-    /// Writes as much of `buffer` as there is room for, and takes that off it.
-    ///
-    /// # Errors
-    /// Whatever the system says, save "would block".
-    pub fn write(&self, buffer: &mut BytesMut) -> io::Result<()> {
+    fn write(&self, buffer: &mut BytesMut) -> io::Result<()> {
         while !buffer.is_empty() {
             match self.socket.get_ref().write(buffer) {
                 Ok(count) => buffer.advance(count),
@@ -154,11 +198,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Waits until there is room, where the last write found none, and for ever where it found enough.
-    ///
-    /// # Errors
-    /// Whatever the system says.
-    pub async fn room(&self) -> io::Result<()> {
+    async fn room(&self) -> io::Result<()> {
         let full = self.full.borrow().clone();
         match full {
             Some(full) => {
@@ -225,12 +265,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_with_the_end_is_read_before_it() {
-        let (one, other) = pair();
-        one.write(&mut BytesMut::from("last words")).unwrap();
-        drop(one);
-        let mut came = BytesMut::new();
-        assert_eq!(other.read(&mut came).await.unwrap(), Came::Bytes(10));
-        assert_eq!(other.read(&mut came).await.unwrap(), Came::End);
-        assert_eq!(&came[..], b"last words");
+        for (one, other) in [pair(), Stream::pair()] {
+            one.write(&mut BytesMut::from("last words")).unwrap();
+            drop(one);
+            let mut came = BytesMut::new();
+            assert_eq!(other.read(&mut came).await.unwrap(), Came::Bytes(10));
+            assert_eq!(other.read(&mut came).await.unwrap(), Came::End);
+            assert_eq!(&came[..], b"last words");
+            assert!(other.write(&mut BytesMut::from("too late")).is_err());
+        }
     }
 }

@@ -18,7 +18,6 @@ use super::message::{Message, Table};
 use super::scram::{Scram, ScramError};
 use crate::gate::stream::{Came, Stream};
 use crate::gate::wire::{self, Fields, Frame, WireError};
-use crate::server::Endpoint;
 
 /// Why a client cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +63,13 @@ pub(super) enum Event {
     Lost,
 }
 
+impl Event {
+    /// Whether a query did not do what it should.
+    pub(super) fn is_failure(&self) -> bool {
+        matches!(self, Self::Error(_) | Self::Copy(_) | Self::Lost)
+    }
+}
+
 /// A NotificationResponse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Notification {
@@ -105,13 +111,12 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Connects. `changed` is notified when something has come. Must be called on a `LocalSet`.
+    /// Logs in on `stream`. `changed` is notified when something has come. Must be called on a `LocalSet`.
     pub(super) async fn connect(
-        endpoint: &Endpoint,
+        stream: Stream,
         login: &Login<'_>,
         changed: Arc<Notify>,
     ) -> Result<Self, ClientError> {
-        let stream = Stream::connect(endpoint).await?;
         let mut buffer = BytesMut::new();
         send(&stream, &startup(login)).await?;
         let pid = greet(&stream, login, &mut buffer).await?;
@@ -150,7 +155,8 @@ impl Client {
         Ok(self.answer().await)
     }
 
-    async fn answer(&self) -> Vec<Event> {
+    /// What came back, once it is complete.
+    pub(super) async fn answer(&self) -> Vec<Event> {
         while !self.is_idle() {
             self.shared.changed.notified().await;
         }

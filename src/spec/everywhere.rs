@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::outcome::Outcome;
+use super::room::Room;
 use super::stage::{StageError, StageOptions};
 use super::syntax::{Spec, StepRef};
 use super::theatre::Theatre;
@@ -66,11 +67,12 @@ pub struct NewOutcome {
 pub async fn run_everywhere(
     spec: &Spec,
     name: &str,
+    room: &mut Room<'_>,
     options: StageOptions,
     interleavings_max: usize,
     is_stopped: impl Fn() -> bool,
 ) -> Result<Everywhere, StageError> {
-    let mut theatre = Theatre::new(spec, name, options);
+    let mut theatre = Theatre::new(spec, name, room, options);
     let mut found = Everywhere::default();
     let mut known = BTreeSet::new();
     // Without a listed permutation all interleavings are meant, and none of them is news.

@@ -1,6 +1,7 @@
 //! Runs a spec that names no isolation level at each of the four, and tells where the outcomes differ.
 
 use super::outcome::Outcome;
+use super::room::Room;
 use super::stage::{StageError, StageOptions};
 use super::syntax::{Permutation, Spec};
 use super::theatre::Theatre;
@@ -46,14 +47,15 @@ pub fn names_a_level(text: &str) -> bool {
 pub async fn run_at_levels(
     spec: &Spec,
     name: &str,
-    options: &StageOptions,
+    room: &mut Room<'_>,
+    options: StageOptions,
     is_stopped: impl Fn() -> bool,
 ) -> Result<Vec<AtLevels>, StageError> {
     let mut found: Vec<_> =
         spec.orders().map(|permutation| AtLevels { permutation, at: Vec::new() }).collect();
     for isolation in Isolation::ALL {
-        let options = StageOptions { isolation: Some(isolation), ..options.clone() };
-        let mut theatre = Theatre::new(spec, name, options);
+        let options = StageOptions { isolation: Some(isolation), ..options };
+        let mut theatre = Theatre::new(spec, name, room, options);
         for one in &mut found {
             if is_stopped() {
                 return Ok(Vec::new());

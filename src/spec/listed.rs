@@ -2,7 +2,8 @@
 
 use super::error::PlayError;
 use super::play::Played;
-use super::stage::{Stage, StageError, StageOptions};
+use super::room::Room;
+use super::stage::{StageError, StageOptions};
 use super::syntax::{Permutation, Spec};
 use super::transcript::Transcript;
 
@@ -56,7 +57,8 @@ impl<F: FnMut(&Permutation, Played) -> Go> Onlooker for F {
 pub async fn run_listed(
     spec: &Spec,
     name: &str,
-    options: &StageOptions,
+    room: &mut Room<'_>,
+    options: StageOptions,
     out: &mut Transcript,
     onlooker: &mut dyn Onlooker,
 ) -> Result<(), RunError> {
@@ -64,12 +66,13 @@ pub async fn run_listed(
         out.talk(&format!("unused step name: {step}\n"));
     }
     out.print(format!("Parsed test spec with {} sessions\n", spec.sessions.len()));
-    let mut stage = Stage::open(spec, name, options).await?;
+    let mut stage = room.stage(spec, name, options).await?;
     for permutation in spec.orders() {
         let played = stage.play(spec, &permutation, out).await?;
         if onlooker.played(&permutation, played) == Go::NoFurther {
             return Err(RunError::Stopped);
         }
     }
+    room.take_back(stage);
     Ok(())
 }

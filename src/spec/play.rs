@@ -125,19 +125,20 @@ struct Launched {
 
 impl<'a> Play<'a> {
     fn new(stage: &'a mut Stage, spec: &'a Spec, out: &'a mut Transcript) -> Self {
-        let sessions = stage.clients.len();
+        let sessions = spec.sessions.len();
+        let clients = &stage.clients[..sessions];
         Self {
             spec,
             out,
-            cast: Cast::new(&stage.gate, &stage.clients, spec),
+            cast: Cast::new(&stage.gate, clients, spec),
             settler: Settler::new(
                 &stage.gate,
                 &mut stage.observer,
-                stage.limits.step,
+                stage.options.limits.step,
                 Asking::Soon,
-                stage.reins,
+                stage.options.reins,
             ),
-            limits: stage.limits,
+            limits: stage.options.limits,
             active: vec![None; sessions],
             waiting: Vec::new(),
             notices: vec![0; sessions],

@@ -7,7 +7,6 @@ use super::message::Table;
 use super::stage::Stage;
 use super::syntax::Spec;
 use super::transcript::{LOST, Transcript, printed};
-use crate::schedule::SessionId;
 
 impl Stage {
     pub(super) async fn set_up(&mut self, spec: &Spec, out: &mut Transcript) -> Result<(), PlayError> {
@@ -29,9 +28,7 @@ impl Stage {
                 return Err(PlayError::SessionSetup { session: session.name.clone(), message });
             }
         }
-        for session in SessionId::first(self.clients.len()) {
-            drop(self.gate.take_statements(session));
-        }
+        self.forget_statements();
         Ok(())
     }
 
@@ -62,7 +59,7 @@ impl Stage {
         sql: &str,
         what: impl FnOnce() -> String,
     ) -> Result<Answer, PlayError> {
-        let limit = self.limits.wait;
+        let limit = self.options.limits.wait;
         match tokio::time::timeout(limit, client.ask(sql)).await {
             Ok(events) => Ok(Answer::of(events?)),
             Err(_) => Err(PlayError::HeldUp { what: what(), seconds: limit.as_secs_f32() }),

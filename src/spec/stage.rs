@@ -1,5 +1,6 @@
 //! Where a spec is played: one connection for each session, through the gate; the control connection, which sets up and tears
-//! down; the observer, which knows who waits for whom. All of them live as long as the spec is run.
+//! down; the observer, which knows who waits for whom. All of them live as long as the spec is run, and longer where
+//! nothing of it is left in them.
 //!
 //! The sessions have the settings that PostgreSQL's own regression run gives them, and none that would change a plan
 //! or a deadlock's victim.
@@ -9,31 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::Notify;
 
-use super::client::{Client, ClientError, Login};
+use super::client::{Client, ClientError, Event, Login};
 use super::syntax::Spec;
+use crate::gate::stream::Stream;
 use crate::gate::{Begins, Gate, Mode};
+use crate::history::Transaction;
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
-use crate::server::Endpoint;
+use crate::server::{Endpoint, ServerError};
 use crate::weave::{Observer, Reins, Rights};
 
-/// What a stage stands on.
-#[derive(Clone)]
+/// How a spec is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StageOptions {
-    /// How to connect to the spec's database, past the gate.
-    pub connect: PgConnectOptions,
-    /// Where the server listens.
-    pub endpoint: Endpoint,
-    /// The user that every session is.
-    pub user: String,
-    /// That user's password, if it needs one.
-    pub password: Option<String>,
-    /// The spec's database.
-    pub database: String,
-    /// What the user may do.
-    pub rights: Rights,
     /// Whether backends that wait are held still. The orders of an expected output are those in which backends go by
     /// themselves, so it is for runs that are compared with one another only.
     pub reins: Reins,
@@ -41,6 +31,13 @@ pub struct StageOptions {
     pub isolation: Option<Isolation>,
     /// How long things may take.
     pub limits: PlayLimits,
+}
+
+impl Default for StageOptions {
+    /// As the isolation tester does: backends go by themselves, at the server's level.
+    fn default() -> Self {
+        Self { reins: Reins::Loose, isolation: None, limits: PlayLimits::default() }
+    }
 }
 
 /// How long things may take before a permutation counts as hung.
@@ -76,57 +73,100 @@ pub enum StageError {
     },
     /// The observer's connection failed.
     #[error("the server cannot be worked with: {0}")]
-    Server(#[from] sqlx::Error),
+    Observer(#[from] sqlx::Error),
+    /// No database could be had.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+}
+
+/// How to get into a database.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// For connections past the gate.
+    pub(super) connect: PgConnectOptions,
+    /// Where the server listens.
+    pub(super) endpoint: Endpoint,
+    /// The user that every session is.
+    pub(super) user: String,
+    /// That user's password, if it needs one.
+    pub(super) password: Option<String>,
+    pub(super) database: String,
+    /// What the user may do.
+    pub(super) rights: Rights,
 }
 
 /// The connections of one spec.
 #[derive(Debug)]
 pub struct Stage {
+    entry: Entry,
     pub(super) gate: Gate,
     pub(super) observer: Observer,
     pub(super) control: Client,
-    /// By position of the session in the spec.
+    /// By position of the session in the spec; those beyond its sessions are idle.
     pub(super) clients: Vec<Client>,
-    pub(super) limits: PlayLimits,
-    pub(super) reins: Reins,
+    pub(super) options: StageOptions,
 }
 
+/// The name by which the isolation tester's connections call the one that sets up.
+const CONTROL: &str = "control connection";
+
 impl Stage {
-    /// Opens the connections for `spec`, whose file is called `name`. Must be called on a `LocalSet`.
-    ///
-    /// # Errors
-    /// When the server refuses or has gone.
-    pub async fn open(spec: &Spec, name: &str, options: &StageOptions) -> Result<Self, StageError> {
-        let settings = settings(name, options);
-        let login = Login {
-            user: &options.user,
-            password: options.password.as_deref(),
-            database: &options.database,
-            settings: &settings,
-        };
+    /// Opens the connections that every spec has. Must be called on a `LocalSet`.
+    pub(super) async fn open(entry: Entry, options: StageOptions) -> Result<Self, StageError> {
         // A spec's BEGIN is a step of its own, and others may look for its transaction.
-        let gate = Gate::open(options.endpoint.clone(), Vec::new(), spec.sessions.len(), Begins::AtOnce)?;
+        let gate = Gate::open(entry.endpoint.clone(), Vec::new(), 0, Begins::AtOnce)?;
         gate.set_mode(Mode::Open);
-        let opening = spec.sessions.iter().enumerate().map(|(index, session)| {
-            let (folder, port) = gate.address(SessionId::new(index));
-            let (login, changed) = (&login, gate.notifier());
+        let settings = settings(&entry, options.isolation);
+        let control = async {
+            let stream = Stream::connect(&entry.endpoint).await.map_err(ClientError::from);
+            let connected = match stream {
+                Ok(stream) => Client::connect(stream, &login(&entry, &settings), Arc::default()).await,
+                Err(error) => Err(error),
+            };
+            connected.map_err(failed(format!("the {CONTROL}")))
+        };
+        let observer = async { Ok(Observer::watch(&entry.connect).await?) };
+        let (control, observer) = futures::try_join!(control, observer)?;
+        Ok(Self { entry, gate, observer, control, clients: Vec::new(), options })
+    }
+
+    /// Makes the stage ready for `spec`, whose file is called `name`: each connection takes the name by which the isolation
+    /// tester would call it.
+    pub(super) async fn introduce(&mut self, spec: &Spec, name: &str) -> Result<(), StageError> {
+        let settings = settings(&self.entry, self.options.isolation);
+        let login = login(&self.entry, &settings);
+        let opening = spec.sessions.iter().enumerate().skip(self.clients.len()).map(|(index, session)| {
+            let stream = self.gate.attach(SessionId::new(index));
+            let (login, changed) = (&login, self.gate.notifier());
             async move {
-                let failed =
-                    |error| StageError::Connection { who: format!("session {}", session.name), error };
-                let endpoint = Endpoint::Unix { folder, port };
-                Client::connect(&endpoint, login, changed).await.map_err(failed)
+                let connected = Client::connect(stream, login, changed).await;
+                connected.map_err(failed(format!("session {}", session.name)))
             }
         });
-        let failed = |error| StageError::Connection { who: "the control connection".into(), error };
-        let control = async {
-            Client::connect(&options.endpoint, &login, Arc::new(Notify::new())).await.map_err(failed)
-        };
-        let observer = async { Ok(Observer::watch(&options.connect).await?) };
-        let (control, observer, clients) =
-            futures::try_join!(control, observer, futures::future::try_join_all(opening))?;
-        let stage = Self { gate, observer, control, clients, limits: options.limits, reins: options.reins };
-        stage.introduce(spec).await?;
-        Ok(stage)
+        let opened = futures::future::try_join_all(opening).await?;
+        self.clients.extend(opened);
+        let clients = self.clients.iter().zip(spec.sessions.iter().map(|session| session.name.as_str()));
+        let named = std::iter::once((&self.control, CONTROL)).chain(clients);
+        ask_all(named, |who| {
+            let application = format!("isolation/{name}/{who}").replace('\'', "''");
+            format!("SELECT set_config('application_name', '{application}', false)")
+        })
+        .await?;
+        self.forget_statements();
+        Ok(())
+    }
+
+    /// Puts every connection back to what it was when it was opened. Returns whether that could be done.
+    pub(super) async fn reset(&mut self) -> Result<bool, StageError> {
+        let in_transaction = |session| !matches!(self.gate.transaction(session), Transaction::Idle);
+        let is_lost = std::iter::once(&self.control).chain(&self.clients).any(Client::is_lost);
+        if is_lost || SessionId::first(self.clients.len()).any(in_transaction) {
+            return Ok(false);
+        }
+        let all = std::iter::once(&self.control).chain(&self.clients).map(|client| (client, "a session"));
+        let refused = ask_all(all, |_| "DISCARD ALL".to_owned()).await?;
+        self.forget_statements();
+        Ok(!refused)
     }
 
     /// Ends what the sessions still do, and tears down: nothing of a permutation that broke down is left for the next.
@@ -137,40 +177,52 @@ impl Stage {
         let pids: Vec<i32> = self.clients.iter().map(Client::pid).collect();
         self.observer.terminate(&pids).await?;
         if let Some(sql) = &spec.teardown {
-            let who = || "the control connection".to_owned();
             // What it says is of no interest: the setup may never have been.
-            let asked = self.control.ask(sql).await;
-            asked.map_err(|error| StageError::Connection { who: who(), error })?;
+            self.control.ask(sql).await.map_err(failed(format!("the {CONTROL}")))?;
         }
         Ok(())
     }
 
-    /// Each connection takes the name by which the isolation tester would call it, as it does: by a statement.
-    async fn introduce(&self, spec: &Spec) -> Result<(), StageError> {
-        let control = (&self.control, "control connection");
-        let clients = self.clients.iter().zip(spec.sessions.iter().map(|session| session.name.as_str()));
-        for (client, name) in std::iter::once(control).chain(clients) {
-            let name_in_quotes = name.replace('\'', "''");
-            let asked = client
-                .ask(&format!(
-                    "SELECT set_config('application_name', \
-                     current_setting('application_name') || '/' || '{name_in_quotes}', false)"
-                ))
-                .await;
-            asked.map_err(|error| StageError::Connection { who: name.to_owned(), error })?;
-        }
+    /// The backends of all its connections but the observer's.
+    pub(super) fn pids(&self) -> Vec<i32> {
+        std::iter::once(&self.control).chain(&self.clients).map(Client::pid).collect()
+    }
+
+    /// What was asked past the steps is no part of any history.
+    pub(super) fn forget_statements(&self) {
         for session in SessionId::first(self.clients.len()) {
             drop(self.gate.take_statements(session));
         }
-        Ok(())
     }
 }
 
+/// Asks all of `clients` at the same time. Returns whether one of them answered with an error.
+async fn ask_all<'a>(
+    clients: impl Iterator<Item = (&'a Client, &'a str)> + Clone,
+    sql: impl Fn(&str) -> String,
+) -> Result<bool, StageError> {
+    for (client, who) in clients.clone() {
+        client.send(&sql(who)).await.map_err(failed(who.to_owned()))?;
+    }
+    let mut refused = false;
+    for (client, _) in clients {
+        refused |= client.answer().await.iter().any(Event::is_failure);
+    }
+    Ok(refused)
+}
+
+fn failed(who: String) -> impl FnOnce(ClientError) -> StageError {
+    |error| StageError::Connection { who, error }
+}
+
+fn login<'a>(entry: &'a Entry, settings: &'a [(String, String)]) -> Login<'a> {
+    Login { user: &entry.user, password: entry.password.as_deref(), database: &entry.database, settings }
+}
+
 /// What PostgreSQL's regression run sets for its database and its clients.
-fn settings(name: &str, options: &StageOptions) -> Vec<(String, String)> {
-    let application = format!("isolation/{name}");
+fn settings(entry: &Entry, isolation: Option<Isolation>) -> Vec<(String, String)> {
     let mut settings = vec![
-        ("application_name", application.as_str()),
+        ("application_name", "isolation"),
         ("datestyle", "Postgres, MDY"),
         ("timezone", "PST8PDT"),
         ("intervalstyle", "postgres_verbose"),
@@ -180,10 +232,10 @@ fn settings(name: &str, options: &StageOptions) -> Vec<(String, String)> {
         ("bytea_output", "hex"),
         ("timezone_abbreviations", "Default"),
     ];
-    if options.rights == Rights::Superuser {
+    if entry.rights == Rights::Superuser {
         settings.push(("lc_messages", "C"));
     }
-    if let Some(isolation) = options.isolation {
+    if let Some(isolation) = isolation {
         settings.push(("default_transaction_isolation", isolation.guc()));
     }
     settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

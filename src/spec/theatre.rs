@@ -2,15 +2,17 @@
 
 use super::error::PlayError;
 use super::play::Played;
+use super::room::Room;
 use super::stage::{Stage, StageError, StageOptions};
 use super::syntax::{Permutation, Spec};
 use super::transcript::Transcript;
 use crate::explore::Strategy;
 
 /// A spec with a stage that is opened when it is needed.
-pub struct Theatre<'a> {
+pub struct Theatre<'a, 'server> {
     spec: &'a Spec,
     name: &'a str,
+    room: &'a mut Room<'server>,
     options: StageOptions,
     stage: Option<Stage>,
 }
@@ -18,10 +20,10 @@ pub struct Theatre<'a> {
 /// What became of a permutation: played, or not to its end.
 pub type Attempt = Result<Played, PlayError>;
 
-impl<'a> Theatre<'a> {
+impl<'a, 'server> Theatre<'a, 'server> {
     /// For `spec`, whose file is called `name`.
-    pub fn new(spec: &'a Spec, name: &'a str, options: StageOptions) -> Self {
-        Self { spec, name, options, stage: None }
+    pub fn new(spec: &'a Spec, name: &'a str, room: &'a mut Room<'server>, options: StageOptions) -> Self {
+        Self { spec, name, room, options, stage: None }
     }
 
     /// Plays `permutation` as it is written. Must be called on a `LocalSet`.
@@ -47,7 +49,7 @@ impl<'a> Theatre<'a> {
     async fn open(&mut self) -> Result<Stage, StageError> {
         match self.stage.take() {
             Some(stage) => Ok(stage),
-            None => Stage::open(self.spec, self.name, &self.options).await,
+            None => self.room.stage(self.spec, self.name, self.options).await,
         }
     }
 
@@ -58,5 +60,13 @@ impl<'a> Theatre<'a> {
             stage.give_up(self.spec).await?;
         }
         Ok(attempt)
+    }
+}
+
+impl Drop for Theatre<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(stage) = self.stage.take() {
+            self.room.take_back(stage);
+        }
     }
 }

@@ -191,6 +191,11 @@ impl Observer {
         Ok(())
     }
 
+    /// The connection itself, for questions that are nobody else's.
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
     /// Says goodbye.
     pub async fn close(self) {
         // The server may be gone already, and then there is no one to say it to.

@@ -1,16 +1,17 @@
-//! Databases are used again when nothing is left in them, and only then.
+//! Databases and connections are used again when nothing is left in them, and only then.
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
-use pgweave::spec::batch::{Databases, side_by_side};
+use pgweave::server::ServerError;
+use pgweave::spec::batch::side_by_side;
+use pgweave::spec::{Room, StageOptions};
 
 use super::{listed, server, spec};
 
 #[test]
 fn a_database_in_which_something_is_left_is_not_used_again() {
     let (server, stop) = (server(), AtomicBool::new(false));
-    let databases = Databases::on(&server);
     let specs = [
         "setup { CREATE TABLE t (v int); } teardown { DROP TABLE t; } session s step a { INSERT INTO t VALUES (1); }",
         "session s step a { CREATE TEMP TABLE t (v int); } step b { SELECT pg_advisory_lock(1); }",
@@ -18,15 +19,12 @@ fn a_database_in_which_something_is_left_is_not_used_again() {
         "session s step a { SELECT count(*) FROM pg_class WHERE relname = 'left_behind'; }",
     ];
     let used = Mutex::new(Vec::new());
-    let run = async |text: &&str| {
-        let spec = spec(text);
-        let work = async |options: pgweave::spec::StageOptions| {
-            used.lock().unwrap().push(options.database.clone());
-            listed(&spec, "left", &options).await.1.unwrap();
-        };
-        databases.give(work).await.unwrap();
+    let run = async |room: &mut Room<'_>, text: &&str| {
+        used.lock().unwrap().push(room.database().await?.name().to_owned());
+        listed(&spec(text), "left", room, StageOptions::default()).await.1.unwrap();
+        Ok::<_, ServerError>(())
     };
-    side_by_side(&specs, 1, &stop, |text| text, run, |_, ()| {});
+    side_by_side(&server, &specs, 1, &stop, |text| text, run, |_, done| done.unwrap()).unwrap();
     let used = used.into_inner().unwrap();
     assert_eq!((&used[0], &used[1]), (&used[1], &used[2]), "a clean database is used again");
     assert_ne!(used[2], used[3], "one that holds a table is not");

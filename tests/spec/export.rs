@@ -10,11 +10,11 @@ use pgweave::history::{Action, History, Statement, Step};
 use pgweave::registry::{RegistrySubject, Variant};
 use pgweave::replay::Header;
 use pgweave::server::Server;
-use pgweave::spec::Export;
+use pgweave::spec::{Export, StageOptions};
 use pgweave::subject::Subject;
 use pgweave::zoo::{Form, ZooSubject};
 
-use super::{listed, on_stage, original, server, spec};
+use super::{in_room, listed, original, server, spec};
 
 /// How a step ended: the message of its error, or the rows that it read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,12 +90,13 @@ fn exported(server: &Arc<Server>, file: &Path) -> (String, History) {
 fn is_the_same(server: &Server, tester: Option<&Path>, name: &str, text: &str, history: &History) {
     let expected = ends_of(history);
     let spec = spec(text);
-    let (transcript, ended) = on_stage(server, async |options| listed(&spec, "case", &options).await);
+    let (transcript, ended) =
+        in_room(server, async |room| listed(&spec, "case", room, StageOptions::default()).await);
     ended.unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
     let ours = String::from_utf8(transcript.result).unwrap();
     assert_eq!(ends(&ours), expected, "{name} as we run it\n{text}");
     if let Some(tester) = tester {
-        let original = on_stage(server, async |options| original::run(tester, text, &options));
+        let original = in_room(server, async |room| original::run(tester, text, room).await);
         assert_eq!(original, ours, "{name}: the isolation tester's output, and ours\n{text}");
     }
 }

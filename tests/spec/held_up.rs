@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use pgweave::spec::{PlayLimits, StageOptions};
 
-use super::{listed, on_stage, server, spec};
+use super::{in_room, listed, server, spec};
 
 /// How a spec ends where waits may last for a tenth of a second.
 fn ends(text: &str) -> String {
     let spec = spec(text);
-    on_stage(&server(), async |options| {
-        let limits = PlayLimits { wait: Duration::from_millis(100), ..options.limits };
-        let options = StageOptions { limits, ..options };
-        listed(&spec, "held-up", &options).await.1.expect_err("it cannot end").to_string()
+    in_room(&server(), async |room| {
+        let limits = PlayLimits { wait: Duration::from_millis(100), ..PlayLimits::default() };
+        let options = StageOptions { limits, ..StageOptions::default() };
+        listed(&spec, "held-up", room, options).await.1.expect_err("it cannot end").to_string()
     })
 }
 

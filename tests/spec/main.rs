@@ -14,9 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use pgweave::campaign::shared_server;
-use pgweave::server::Server;
-use pgweave::spec::batch::{Databases, side_by_side};
-use pgweave::spec::{Go, Permutation, Played, RunError, Spec, StageOptions, Transcript, parse, run_listed};
+use pgweave::server::{Server, ServerError};
+use pgweave::spec::batch::side_by_side;
+use pgweave::spec::{
+    Go, Permutation, Played, Room, RunError, Spec, StageOptions, Transcript, parse, run_listed,
+};
 
 /// The server that the tests of this binary share.
 fn server() -> Arc<Server> {
@@ -24,21 +26,26 @@ fn server() -> Arc<Server> {
     runtime.block_on(shared_server()).expect("a server is found or started on this machine")
 }
 
-/// Gives `work` a fresh database, on a thread and a runtime of its own.
-fn on_stage<T: Send>(server: &Server, work: impl AsyncFn(StageOptions) -> T + Sync) -> T {
+/// Gives `work` a room, on a thread and a runtime of its own.
+fn in_room<T: Send>(server: &Server, work: impl AsyncFn(&mut Room<'_>) -> T + Sync) -> T {
     let mut result = None;
     let stop = AtomicBool::new(false);
-    let databases = Databases::on(server);
-    let run = async |_: &()| databases.give(&work).await.expect("a database can be made");
-    side_by_side(&[()], 1, &stop, |()| "", run, |(), given| result = Some(given));
+    let run = async |room: &mut Room<'_>, _: &()| Ok::<_, ServerError>(work(room).await);
+    let done = |_: &(), given: Result<T, ServerError>| result = given.ok();
+    side_by_side(server, &[()], 1, &stop, |()| "", run, done).expect("the database can be dropped");
     result.expect("the work was done")
 }
 
 /// Runs a spec as it is written.
-async fn listed(spec: &Spec, name: &str, options: &StageOptions) -> (Transcript, Result<(), RunError>) {
+async fn listed(
+    spec: &Spec,
+    name: &str,
+    room: &mut Room<'_>,
+    options: StageOptions,
+) -> (Transcript, Result<(), RunError>) {
     let mut transcript = Transcript::default();
     let mut onlooker = |_: &Permutation, _: Played| Go::On;
-    let ended = run_listed(spec, name, options, &mut transcript, &mut onlooker).await;
+    let ended = run_listed(spec, name, room, options, &mut transcript, &mut onlooker).await;
     (transcript, ended)
 }
 

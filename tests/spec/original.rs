@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use pgweave::server::Endpoint;
-use pgweave::spec::StageOptions;
+use pgweave::spec::Room;
 
 /// PostgreSQL's isolation tester, if it is installed; it comes with the files for building extensions.
 pub fn tester() -> Option<PathBuf> {
@@ -26,20 +26,21 @@ pub fn tester() -> Option<PathBuf> {
     found
 }
 
-pub fn run(tester: &Path, text: &str, options: &StageOptions) -> String {
-    let (host, port) = match &options.endpoint {
+pub async fn run(tester: &Path, text: &str, room: &mut Room<'_>) -> String {
+    let server = room.server();
+    let (host, port) = match server.endpoint() {
         Endpoint::Unix { folder, port } => (folder.display().to_string(), *port),
         Endpoint::Tcp { host, port } => (host.clone(), *port),
     };
     let mut tester = Command::new(tester)
-        .arg(format!("dbname={}", options.database))
+        .arg(format!("dbname={}", room.database().await.unwrap().name()))
         .env("PGHOST", host)
         .env("PGPORT", port.to_string())
-        .env("PGUSER", &options.user)
+        .env("PGUSER", server.user())
         // As PostgreSQL's own regression run sets them.
         .env("PGTZ", "PST8PDT")
         .env("PGDATESTYLE", "Postgres, MDY")
-        .env("PGPASSWORD", options.password.as_deref().unwrap_or_default())
+        .env("PGPASSWORD", server.password().unwrap_or_default())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

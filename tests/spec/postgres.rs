@@ -5,10 +5,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use expect_test::expect;
-use pgweave::spec::batch::{Databases, side_by_side};
-use pgweave::spec::{Comparison, Expectation, PlayError, PlayLimits, RunError, StageOptions};
+use pgweave::server::ServerError;
+use pgweave::spec::batch::side_by_side;
+use pgweave::spec::{
+    Comparison, Expectation, PlayError, PlayLimits, Room, RunError, StageOptions, Transcript,
+};
 
-use super::{listed, on_stage, server, spec};
+use super::{in_room, listed, server, spec};
 
 /// Where the specs are, if they are.
 fn folder() -> Option<PathBuf> {
@@ -44,25 +47,18 @@ fn postgresqls_specs_give_the_expected_output() {
     let Some(folder) = folder() else { return };
     let (specs, server, stop) = (own(&folder), server(), AtomicBool::new(false));
     assert!(specs.len() >= 79, "the folder holds only {} specs", specs.len());
-    let databases = Databases::on(&server);
-    let run = async |own: &Own| {
+    let run = async |room: &mut Room<'_>, own: &Own| {
         let spec = spec(&own.text);
-        databases.give(async |options| listed(&spec, &own.name, &options).await.0).await.unwrap()
+        Ok::<_, ServerError>(listed(&spec, &own.name, room, StageOptions::default()).await.0)
     };
     let mut differences = Vec::new();
-    side_by_side(
-        &specs,
-        4,
-        &stop,
-        |own| &own.text,
-        run,
-        |own, transcript| {
-            let expectation = Expectation::read(&folder.join("expected"), &own.name).unwrap().unwrap();
-            if let Comparison::Differs(difference) = expectation.compare(&transcript) {
-                differences.push(format!("{}\n{difference}", own.name));
-            }
-        },
-    );
+    let compare = |own: &Own, transcript: Result<Transcript, ServerError>| {
+        let expectation = Expectation::read(&folder.join("expected"), &own.name).unwrap().unwrap();
+        if let Comparison::Differs(difference) = expectation.compare(&transcript.unwrap()) {
+            differences.push(format!("{}\n{difference}", own.name));
+        }
+    };
+    side_by_side(&server, &specs, 4, &stop, |own| &own.text, run, compare).unwrap();
     assert!(
         differences.is_empty(),
         "{} of {} differ\n{}",
@@ -96,7 +92,8 @@ permutation a b(c) c
 #[test]
 fn output_is_that_of_the_isolation_tester() {
     let spec = spec(QUEUE);
-    let (transcript, ended) = on_stage(&server(), async |options| listed(&spec, "queue", &options).await);
+    let (transcript, ended) =
+        in_room(&server(), async |room| listed(&spec, "queue", room, StageOptions::default()).await);
     ended.unwrap();
     expect![[r#"
         Parsed test spec with 3 sessions
@@ -162,7 +159,7 @@ fn an_output_that_was_not_expected_is_told() {
     let wrong = QUEUE.replace("v * 10", "v * 11");
     let run = |text: &str| {
         let spec = spec(text);
-        on_stage(&server(), async |options| listed(&spec, "queue", &options).await.0)
+        in_room(&server(), async |room| listed(&spec, "queue", room, StageOptions::default()).await.0)
     };
     let expected = std::env::temp_dir().join(format!("pgweave-expected-{}", std::process::id()));
     std::fs::create_dir_all(&expected).unwrap();
@@ -185,9 +182,9 @@ fn an_invalid_permutation_is_told_within_its_limit() {
          permutation lock hold want more free",
     );
     let started = Instant::now();
-    let (transcript, ended) = on_stage(&server(), async |options| {
+    let (transcript, ended) = in_room(&server(), async |room| {
         let limits = PlayLimits { wait: Duration::from_millis(200), ..PlayLimits::default() };
-        listed(&spec, "invalid", &StageOptions { limits, ..options }).await
+        listed(&spec, "invalid", room, StageOptions { limits, ..StageOptions::default() }).await
     });
     let error = ended.unwrap_err();
     assert!(
@@ -204,7 +201,8 @@ fn an_invalid_permutation_is_told_within_its_limit() {
 #[test]
 fn a_setup_that_fails_ends_the_spec() {
     let spec = spec("setup { SELECT * FROM nothing; } session s step a {}");
-    let (transcript, ended) = on_stage(&server(), async |options| listed(&spec, "broken", &options).await);
+    let (transcript, ended) =
+        in_room(&server(), async |room| listed(&spec, "broken", room, StageOptions::default()).await);
     assert!(matches!(ended, Err(RunError::Play(PlayError::Setup(_)))));
     let merged = String::from_utf8(transcript.merged).unwrap();
     assert!(merged.ends_with("setup failed: ERROR:  relation \"nothing\" does not exist\n"), "{merged}");

@@ -4,8 +4,7 @@ use super::{SpecFormat, Task, Told};
 use crate::campaign::Watch;
 use crate::cli::Exit;
 use crate::report::{Finding, Page, listing};
-use crate::spec::batch::Databases;
-use crate::spec::{Coverage, Everywhere, NewOutcome, Spec, StageOptions, run_everywhere};
+use crate::spec::{Coverage, Everywhere, NewOutcome, Room, Spec, StageOptions, run_everywhere};
 use crate::weave::Reins;
 
 /// New outcomes that are shown in full to a person; the rest is counted.
@@ -15,16 +14,13 @@ pub(super) async fn tell(
     task: &Task,
     limit: usize,
     format: SpecFormat,
-    databases: &Databases<'_>,
+    room: &mut Room<'_>,
     reins: Reins,
     watch: &Watch,
     page: Page,
 ) -> anyhow::Result<Told> {
-    let run = async |options| {
-        let options = StageOptions { reins, ..options };
-        run_everywhere(&task.spec, &task.name, options, limit, || watch.is_stopped()).await
-    };
-    let found = databases.give(run).await??;
+    let options = StageOptions { reins, ..StageOptions::default() };
+    let found = run_everywhere(&task.spec, &task.name, room, options, limit, || watch.is_stopped()).await?;
     let stdout = match format {
         SpecFormat::Json => line(task, &found),
         SpecFormat::Human | SpecFormat::Tap => words(task, &found, page),

@@ -4,22 +4,18 @@ use super::{SpecFormat, Task, Told};
 use crate::campaign::Watch;
 use crate::cli::Exit;
 use crate::isolation::Isolation;
-use crate::spec::batch::Databases;
-use crate::spec::{AtLevels, StageOptions, run_at_levels};
+use crate::spec::{AtLevels, Room, StageOptions, run_at_levels};
 use crate::weave::Reins;
 
 pub(super) async fn tell(
     task: &Task,
     format: SpecFormat,
-    databases: &Databases<'_>,
+    room: &mut Room<'_>,
     reins: Reins,
     watch: &Watch,
 ) -> anyhow::Result<Told> {
-    let run = async |options| {
-        let options = StageOptions { reins, ..options };
-        run_at_levels(&task.spec, &task.name, &options, || watch.is_stopped()).await
-    };
-    let found = databases.give(run).await??;
+    let options = StageOptions { reins, ..StageOptions::default() };
+    let found = run_at_levels(&task.spec, &task.name, room, options, || watch.is_stopped()).await?;
     let stdout = match format {
         SpecFormat::Json => found.iter().map(|one| line(task, one)).collect(),
         SpecFormat::Human | SpecFormat::Tap => words(task, &found),

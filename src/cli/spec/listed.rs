@@ -4,8 +4,9 @@ use super::{SpecFormat, Task, Told};
 use crate::campaign::Watch;
 use crate::cli::Exit;
 use crate::isolation::Isolation;
-use crate::spec::batch::Databases;
-use crate::spec::{Comparison, Go, Permutation, Played, RunError, StageOptions, Transcript, run_listed};
+use crate::spec::{
+    Comparison, Go, Permutation, Played, Room, RunError, StageOptions, Transcript, run_listed,
+};
 
 /// What became of a spec.
 struct Ran {
@@ -18,25 +19,24 @@ pub(super) async fn tell(
     task: &Task,
     isolation: Option<Isolation>,
     format: SpecFormat,
-    databases: &Databases<'_>,
+    room: &mut Room<'_>,
     watch: &Watch,
 ) -> anyhow::Result<Told> {
-    let run = async |options| run(task, StageOptions { isolation, ..options }, watch).await;
-    let ran = databases.give(run).await?;
+    let ran = run(task, room, StageOptions { isolation, ..StageOptions::default() }, watch).await;
     match ran.ended {
         Err(error) if error.is_servers() => Err(error.into()),
         ended => Ok(told(task, &Ran { ended, ..ran }, format)),
     }
 }
 
-async fn run(task: &Task, options: StageOptions, watch: &Watch) -> Ran {
+async fn run(task: &Task, room: &mut Room<'_>, options: StageOptions, watch: &Watch) -> Ran {
     let mut transcript = Transcript::default();
     let mut permutations = 0;
     let mut onlooker = |_: &Permutation, _: Played| {
         permutations += 1;
         if watch.is_stopped() { Go::NoFurther } else { Go::On }
     };
-    let ended = run_listed(&task.spec, &task.name, &options, &mut transcript, &mut onlooker).await;
+    let ended = run_listed(&task.spec, &task.name, room, options, &mut transcript, &mut onlooker).await;
     Ran { transcript, permutations, ended }
 }
 

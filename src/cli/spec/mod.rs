@@ -22,8 +22,8 @@ use crate::isolation::Isolation;
 use crate::report::Page;
 use crate::report::progress::Status;
 use crate::server::Server;
-use crate::spec::batch::{Databases, reins_of, side_by_side};
-use crate::spec::{Expectation, INTERLEAVINGS_MAX, Spec, names_a_level, parse};
+use crate::spec::batch::{reins_of, side_by_side};
+use crate::spec::{Expectation, INTERLEAVINGS_MAX, Room, Spec, names_a_level, parse};
 
 #[derive(Debug, Args)]
 pub(super) struct SpecArgs {
@@ -155,19 +155,17 @@ fn all(
         println!("1..{}", tasks.len());
     }
     let stop = AtomicBool::new(false);
-    let databases = Databases::on(server);
     // Held backends never race, so one order has one outcome.
     let reins = reins_of(server);
-    let work = async |task: &Task| match mode {
-        Mode::Listed(isolation) => listed::tell(task, isolation, args.format, &databases, watch).await,
-        Mode::Everywhere(limit) => {
-            everywhere::tell(task, limit, args.format, &databases, reins, watch, page).await
-        }
-        Mode::Levels => levels::tell(task, args.format, &databases, reins, watch).await,
+    let work = async |room: &mut Room<'_>, task: &Task| match mode {
+        Mode::Listed(isolation) => listed::tell(task, isolation, args.format, room, watch).await,
+        Mode::Everywhere(limit) => everywhere::tell(task, limit, args.format, room, reins, watch, page).await,
+        Mode::Levels => levels::tell(task, args.format, room, reins, watch).await,
     };
     let (mut exit, mut number) = (Exit::Verified, 0);
     let mut failed: Option<anyhow::Error> = None;
-    side_by_side(
+    let closed = side_by_side(
+        server,
         tasks,
         args.jobs,
         &stop,
@@ -188,7 +186,7 @@ fn all(
     if let Some(error) = failed {
         return Err(error);
     }
-    super::outside::block_on(databases.close())??;
+    closed?;
     Ok(exit)
 }
 

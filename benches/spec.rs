@@ -1,0 +1,230 @@
+//! How long specs take beside PostgreSQL's own isolation tester, on one server in one run: specs that never block, those
+//! that do, and one whose block is held over three steps of another session.
+//!
+//! `cargo bench --bench spec [-- --rounds N --jobs N --specs FOLDER]`
+//!
+//! A spec is timed from its text to its whole output: the tester's process with all that it does, and ours as `cargo xtask
+//! spec` runs it, in a database from the batch. Rounds alternate between the two, and each takes the median of its rounds.
+//! Before anything is timed the two outputs are compared. Without `--specs` the specs of this folder and PostgreSQL's own
+//! are run, where those lie beside the checkout.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use pgweave::campaign::shared_server;
+use pgweave::server::{Database, Endpoint, Server, ServerError};
+use pgweave::spec::batch::side_by_side;
+use pgweave::spec::{Go, Permutation, Played, Room, Spec, StageOptions, Transcript, parse, run_listed};
+
+/// What a spec does, as far as its speed goes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    NeverBlocks,
+    Blocks,
+    HeldOverThreeSteps,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::NeverBlocks, Self::Blocks, Self::HeldOverThreeSteps];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::NeverBlocks => "never blocks",
+            Self::Blocks => "blocks",
+            Self::HeldOverThreeSteps => "held over three steps",
+        }
+    }
+}
+
+/// A spec, and what was measured of it.
+struct Subject {
+    name: String,
+    text: String,
+    spec: Spec,
+    kind: Kind,
+    theirs: Vec<Duration>,
+    ours: Vec<Duration>,
+}
+
+fn main() {
+    let rounds = number("--rounds").unwrap_or(5);
+    let jobs = number("--jobs").unwrap_or(1);
+    let server = on_a_runtime(shared_server()).expect("a server");
+    let Some(tester) = tester() else {
+        eprintln!("PostgreSQL's isolationtester is not installed; Debian has it in postgresql-client-15");
+        std::process::exit(3);
+    };
+    let database = on_a_runtime(server.create_database()).expect("a database");
+    let mut subjects = subjects();
+    for subject in &mut subjects {
+        subject.kind = kind(subject, &ours(&server, &[&*subject], 1)[0].1);
+        compare(subject, &tester, &server, &database);
+    }
+    for _ in 0..rounds {
+        for subject in &mut subjects {
+            let started = Instant::now();
+            theirs(&tester, &subject.text, &server, &database);
+            subject.theirs.push(started.elapsed());
+        }
+        let whole = ours(&server, &subjects.iter().collect::<Vec<_>>(), jobs);
+        for (subject, (took, _)) in subjects.iter_mut().zip(whole) {
+            subject.ours.push(took);
+        }
+    }
+    tell(&server, &subjects, rounds, jobs);
+    on_a_runtime(async {
+        server.drop_database(database).await.expect("a dropped database");
+    });
+}
+
+fn number(flag: &str) -> Option<usize> {
+    Some(value(flag)?.parse().unwrap_or_else(|_| panic!("{flag} wants a number")))
+}
+
+fn value(flag: &str) -> Option<String> {
+    let mut args = std::env::args().skip_while(|arg| arg != flag);
+    args.nth(1)
+}
+
+fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, future)
+}
+
+/// The specs of this folder and PostgreSQL's, or those of the folder that was named.
+fn subjects() -> Vec<Subject> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = match value("--specs") {
+        Some(folder) => vec![PathBuf::from(folder)],
+        None => vec![root.join("benches/specs"), root.join("../shared/pg-isolation/specs")],
+    };
+    let mut files: Vec<PathBuf> = Vec::new();
+    for folder in folders {
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            eprintln!("NOT MEASURED: there are no specs in {}", folder.display());
+            continue;
+        };
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        files.extend(paths.filter(|path| path.extension().is_some_and(|ext| ext == "spec")));
+    }
+    files.sort();
+    files.iter().map(|file| subject(file)).collect()
+}
+
+fn subject(file: &Path) -> Subject {
+    let text = std::fs::read_to_string(file).expect("a readable spec");
+    Subject {
+        name: file.file_stem().expect("a name").to_string_lossy().into_owned(),
+        spec: parse(&file.display().to_string(), &text).expect("a well-formed spec"),
+        text,
+        kind: Kind::NeverBlocks,
+        theirs: Vec::new(),
+        ours: Vec::new(),
+    }
+}
+
+fn kind(subject: &Subject, output: &str) -> Kind {
+    match subject.name.as_str() {
+        "held-over-three-steps" => Kind::HeldOverThreeSteps,
+        _ if output.contains("<waiting ...>") => Kind::Blocks,
+        _ => Kind::NeverBlocks,
+    }
+}
+
+/// Runs all of `subjects`, and returns how long each took and what came out.
+fn ours(server: &Server, subjects: &[&Subject], jobs: usize) -> Vec<(Duration, String)> {
+    let work = async |room: &mut Room<'_>, subject: &&Subject| {
+        let started = Instant::now();
+        let mut transcript = Transcript::default();
+        let mut onlooker = |_: &Permutation, _: Played| Go::On;
+        let (spec, name) = (&subject.spec, &subject.name);
+        let ended =
+            run_listed(spec, name, room, StageOptions::default(), &mut transcript, &mut onlooker).await;
+        ended.unwrap_or_else(|error| panic!("{name}: {error}"));
+        // What is left for the next spec to do is part of this one's time.
+        room.tidy().await?;
+        Ok::<_, ServerError>((started.elapsed(), String::from_utf8_lossy(&transcript.result).into_owned()))
+    };
+    let mut results = Vec::new();
+    let stop = AtomicBool::new(false);
+    let done = |_: &&Subject, result: Result<_, ServerError>| results.push(result.expect("a database"));
+    side_by_side(server, subjects, jobs, &stop, |subject| &subject.text, work, done).expect("closed rooms");
+    results
+}
+
+/// A comparison of times means something only when both did the same.
+fn compare(subject: &Subject, tester: &Path, server: &Server, database: &Database) {
+    let (_, ours) = ours(server, &[subject], 1).remove(0);
+    // A few specs have two right outputs, by which of two sessions a server wakes first.
+    const TRIES: usize = 5;
+    let is_same = (0..TRIES).any(|_| theirs(tester, &subject.text, server, database) == ours);
+    if !is_same {
+        eprintln!("{}: the outputs are not the same; its expected outputs may be several", subject.name);
+    }
+}
+
+/// Runs PostgreSQL's tester as its regression run does, and returns its output.
+fn theirs(tester: &Path, text: &str, server: &Server, database: &Database) -> String {
+    let (host, port) = match server.endpoint() {
+        Endpoint::Unix { folder, port } => (folder.display().to_string(), *port),
+        Endpoint::Tcp { host, port } => (host.clone(), *port),
+    };
+    let mut tester = Command::new(tester)
+        .arg(format!("dbname={}", database.name()))
+        .env("PGHOST", host)
+        .env("PGPORT", port.to_string())
+        .env("PGUSER", server.user())
+        .env("PGPASSWORD", server.password().unwrap_or_default())
+        .env("PGTZ", "PST8PDT")
+        .env("PGDATESTYLE", "Postgres, MDY")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the tester");
+    tester.stdin.take().expect("its input").write_all(text.as_bytes()).expect("a spec that it reads");
+    let out = tester.wait_with_output().expect("its output");
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// PostgreSQL's isolation tester; it comes with the files for building extensions.
+fn tester() -> Option<PathBuf> {
+    let pgxs = |major| {
+        PathBuf::from(format!("/usr/lib/postgresql/{major}/lib/pgxs/src/test/isolation/isolationtester"))
+    };
+    (14..=18).rev().map(pgxs).find(|path| path.is_file())
+}
+
+fn median(times: &[Duration]) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    sorted.get(sorted.len() / 2).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+}
+
+fn tell(server: &Server, subjects: &[Subject], rounds: usize, jobs: usize) {
+    println!("PostgreSQL {}, {rounds} rounds, --jobs {jobs}\n", server.version() / 10_000);
+    println!("{:<32}{:>12}{:>12}{:>8}", "spec", "theirs, ms", "ours, ms", "times");
+    for kind in Kind::ALL {
+        let of_kind: Vec<_> = subjects.iter().filter(|subject| subject.kind == kind).collect();
+        let (mut theirs, mut ours) = (0.0, 0.0);
+        let mut ratios = Vec::new();
+        for subject in &of_kind {
+            let (one, other) = (median(&subject.theirs), median(&subject.ours));
+            (theirs, ours) = (theirs + one, ours + other);
+            ratios.push(one / other);
+            println!("{:<32}{one:>12.1}{other:>12.1}{:>8.1}", subject.name, one / other);
+        }
+        ratios.sort_by(f64::total_cmp);
+        let middle = ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN);
+        println!(
+            "{:<32}{theirs:>12.1}{ours:>12.1}{:>8.1}   {} specs, median {middle:.1}, least {:.1}\n",
+            format!("ALL: {}", kind.name()),
+            theirs / ours,
+            of_kind.len(),
+            ratios.first().copied().unwrap_or(f64::NAN)
+        );
+    }
+}
