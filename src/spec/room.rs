@@ -103,18 +103,19 @@ impl<'a> Room<'a> {
         if !std::mem::take(&mut self.used) {
             return Ok(());
         }
-        let mut tidied = self.stage.take().filter(|_| !std::mem::take(&mut self.marked));
-        if let Some(stage) = &mut tidied
-            && !is_clean(stage).await
-        {
-            tidied = None;
-        }
-        if tidied.is_none()
-            && let Some(database) = self.database.take()
-        {
+        let mut stage = self.stage.take();
+        let is_clean = match &mut stage {
+            Some(stage) => is_clean(stage).await,
+            None => false,
+        };
+        let marked = std::mem::take(&mut self.marked);
+        if is_clean {
+            self.stage = stage.filter(|_| !marked);
+        } else if let Some(database) = self.database.take() {
+            tracing::debug!(database = database.name(), "a spec has left something in it");
+            drop(stage);
             self.server.drop_database(database).await?;
         }
-        self.stage = tidied;
         Ok(())
     }
 

@@ -15,7 +15,6 @@ use super::client::{Client, ClientError, Event, Login};
 use super::syntax::Spec;
 use crate::gate::stream::Stream;
 use crate::gate::{Begins, Gate, Mode};
-use crate::history::Transaction;
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
 use crate::server::{Endpoint, ServerError};
@@ -135,16 +134,22 @@ impl Stage {
     pub(super) async fn introduce(&mut self, spec: &Spec, name: &str) -> Result<(), StageError> {
         let settings = settings(&self.entry, self.options.isolation);
         let login = login(&self.entry, &settings);
-        let opening = spec.sessions.iter().enumerate().skip(self.clients.len()).map(|(index, session)| {
+        let needed = |index: &usize| self.clients.get(*index).is_none_or(Client::is_lost);
+        let opening = (0..spec.sessions.len()).filter(needed).map(|index| {
             let stream = self.gate.attach(SessionId::new(index));
             let (login, changed) = (&login, self.gate.notifier());
             async move {
                 let connected = Client::connect(stream, login, changed).await;
-                connected.map_err(failed(format!("session {}", session.name)))
+                let who = || format!("session {}", spec.sessions[index].name);
+                connected.map(|client| (index, client)).map_err(failed(who()))
             }
         });
-        let opened = futures::future::try_join_all(opening).await?;
-        self.clients.extend(opened);
+        for (index, client) in futures::future::try_join_all(opening).await? {
+            match self.clients.get_mut(index) {
+                Some(lost) => *lost = client,
+                None => self.clients.push(client),
+            }
+        }
         let clients = self.clients.iter().zip(spec.sessions.iter().map(|session| session.name.as_str()));
         let named = std::iter::once((&self.control, CONTROL)).chain(clients);
         ask_all(named, |who| {
@@ -158,13 +163,11 @@ impl Stage {
 
     /// Puts every connection back to what it was when it was opened. Returns whether that could be done.
     pub(super) async fn reset(&mut self) -> Result<bool, StageError> {
-        let in_transaction = |session| !matches!(self.gate.transaction(session), Transaction::Idle);
-        let is_lost = std::iter::once(&self.control).chain(&self.clients).any(Client::is_lost);
-        if is_lost || SessionId::first(self.clients.len()).any(in_transaction) {
-            return Ok(false);
-        }
-        let all = std::iter::once(&self.control).chain(&self.clients).map(|client| (client, "a session"));
-        let refused = ask_all(all, |_| "DISCARD ALL".to_owned()).await?;
+        let clients = self.clients.iter().filter(|client| !client.is_lost());
+        let all = std::iter::once(&self.control).chain(clients).map(|client| (client, "a session"));
+        // Outside of a transaction it does nothing, and inside one DISCARD ALL is refused.
+        let refused = ask_all(all.clone(), |_| "ROLLBACK".to_owned()).await?
+            || ask_all(all, |_| "DISCARD ALL".to_owned()).await?;
         self.forget_statements();
         Ok(!refused)
     }
