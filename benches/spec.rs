@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use pgweave::campaign::shared_server;
 use pgweave::server::{Database, Endpoint, Server, ServerError};
 use pgweave::spec::batch::side_by_side;
-use pgweave::spec::{Go, Permutation, Played, Room, Spec, StageOptions, Transcript, parse, run_listed};
+use pgweave::spec::{Go, House, Permutation, Played, Spec, StageOptions, Transcript, parse, run_listed};
 
 /// What a spec does, as far as its speed goes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,16 +137,16 @@ fn kind(subject: &Subject, output: &str) -> Kind {
 
 /// Runs all of `subjects`, and returns how long each took and what came out.
 fn ours(server: &Server, subjects: &[&Subject], jobs: usize) -> Vec<(Duration, String)> {
-    let work = async |room: &mut Room<'_>, subject: &&Subject| {
+    let work = async |house: &mut House<'_>, subject: &&Subject| {
         let started = Instant::now();
         let mut transcript = Transcript::default();
         let mut onlooker = |_: &Permutation, _: Played| Go::On;
         let (spec, name) = (&subject.spec, &subject.name);
         let ended =
-            run_listed(spec, name, room, StageOptions::default(), &mut transcript, &mut onlooker).await;
+            run_listed(spec, name, house, StageOptions::default(), &mut transcript, &mut onlooker).await;
         ended.unwrap_or_else(|error| panic!("{name}: {error}"));
         // What is left for the next spec to do is part of this one's time.
-        room.tidy().await?;
+        house.tidy().await?;
         Ok::<_, ServerError>((started.elapsed(), String::from_utf8_lossy(&transcript.result).into_owned()))
     };
     let mut results = Vec::new();

@@ -16,7 +16,7 @@ use crate::server::Server;
 use crate::spec::batch::{reins_of, side_by_side};
 use crate::spec::classic::{CLASSICS, Cell, Classic};
 use crate::spec::demos::{DEMOS, Demo};
-use crate::spec::{AtLevels, Outcome, Room, Spec, StageOptions, Theatre, run_at_levels};
+use crate::spec::{AtLevels, House, Outcome, Room, Spec, StageOptions, Theatre, run_at_levels};
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
@@ -80,7 +80,8 @@ impl Shown {
 
 fn show_all(shown: &[Shown], server: &Arc<Server>, watch: &Arc<Watch>, page: Page) -> anyhow::Result<Exit> {
     let options = StageOptions { reins: reins_of(server), ..StageOptions::default() };
-    let work = async |room: &mut Room<'_>, one: &Shown| show(*one, room, options, watch, page).await;
+    let work =
+        async |house: &mut House<'_>, one: &Shown| show(*one, house.room(), options, watch, page).await;
     let (mut rows, mut wrong) = (Vec::new(), Vec::new());
     let mut failed = None;
     let stop = std::sync::atomic::AtomicBool::new(false);

@@ -1,4 +1,4 @@
-//! Runs many specs side by side, each in a room that is its own as long as it runs.
+//! Runs many specs side by side, each in a house that is its own as long as it runs.
 //!
 //! What databases do not keep apart is kept apart here: names that are the same in the whole cluster (roles, prepared transactions), and
 //! snapshots that wait for every serializable transaction there is.
@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 
-use super::room::Room;
+use super::room::House;
 use crate::server::{Alive, Server, ServerError};
 use crate::weave::Reins;
 
@@ -34,7 +34,7 @@ fn sharing(text: &str) -> Sharing {
     }
 }
 
-/// Runs `work` on each of `items` in a room of `server`, `jobs` at a time, and hands the results to `done` in the order of the
+/// Runs `work` on each of `items` in a house on `server`, `jobs` at a time, and hands the results to `done` in the order of the
 /// items, on the calling thread. `text` tells what a spec holds, so that those are kept apart that cannot run side by
 /// side. When `stop` is set no further one begins.
 ///
@@ -46,31 +46,34 @@ pub fn side_by_side<I: Sync, T: Send, E: From<ServerError> + Send>(
     jobs: usize,
     stop: &AtomicBool,
     text: impl Fn(&I) -> &str + Sync,
-    work: impl AsyncFn(&mut Room<'_>, &I) -> Result<T, E> + Sync,
+    work: impl AsyncFn(&mut House<'_>, &I) -> Result<T, E> + Sync,
     mut done: impl FnMut(&I, Result<T, E>),
 ) -> Result<(), ServerError> {
+    let jobs = jobs.clamp(1, items.len().max(1));
+    // Each job has its share of the cores for the permutations of one spec.
+    let rooms = std::thread::available_parallelism().map_or(1, usize::from).div_ceil(jobs);
     let apart = Apart::default();
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..jobs.clamp(1, items.len().max(1)))
+        let threads: Vec<_> = (0..jobs)
             .map(|_| {
                 let tell = tell.clone();
                 let (apart, next, work, text) = (&apart, &next, &work, &text);
                 scope.spawn(move || {
                     on_local_set(async {
-                        let mut room = Room::on(server);
+                        let mut house = House::on(server, rooms);
                         while let Some((index, item)) = take(items, next, stop) {
                             let _kept_apart = apart.enter(sharing(text(item)));
-                            let worked = match room.tidy().await {
-                                Ok(()) => work(&mut room, item).await,
+                            let worked = match house.tidy().await {
+                                Ok(()) => work(&mut house, item).await,
                                 Err(error) => Err(error.into()),
                             };
                             if tell.send((index, worked)).is_err() {
                                 break;
                             }
                         }
-                        room.close().await
+                        house.close().await
                     })
                 })
             })

@@ -1,8 +1,10 @@
 //! Runs a spec as its author wrote it: each listed permutation, or all interleavings where none is listed.
 
+use super::carries::keeps_permutations_apart;
 use super::error::PlayError;
 use super::play::Played;
-use super::room::Room;
+use super::room::{House, leaves_nothing};
+use super::spread::{Telling, Told, spread};
 use super::stage::{StageError, StageOptions};
 use super::syntax::{Permutation, Spec};
 use super::transcript::Transcript;
@@ -49,6 +51,9 @@ impl<F: FnMut(&Permutation, Played) -> Go> Onlooker for F {
     }
 }
 
+/// Fewer permutations than this are played before further rooms are ready.
+const SPREAD_MIN: usize = 5;
+
 /// Runs `spec`, whose file is called `name`, and writes into `out` what the isolation tester would write. Must be called
 /// on a `LocalSet`.
 ///
@@ -57,7 +62,7 @@ impl<F: FnMut(&Permutation, Played) -> Go> Onlooker for F {
 pub async fn run_listed(
     spec: &Spec,
     name: &str,
-    room: &mut Room<'_>,
+    house: &mut House<'_>,
     options: StageOptions,
     out: &mut Transcript,
     onlooker: &mut dyn Onlooker,
@@ -66,13 +71,22 @@ pub async fn run_listed(
         out.talk(&format!("unused step name: {step}\n"));
     }
     out.print(format!("Parsed test spec with {} sessions\n", spec.sessions.len()));
-    let mut stage = room.stage(spec, name, options).await?;
-    for permutation in spec.orders() {
-        let played = stage.play(spec, &permutation, out).await?;
-        if onlooker.played(&permutation, played) == Go::NoFurther {
-            return Err(RunError::Stopped);
+    let mut telling = Telling { out, onlooker };
+    let mut orders = spec.orders().enumerate();
+    let (mut stage, mut room) = (house.rooms[0].stage(spec, name, options).await?, 0);
+    let may_spread = house.rooms.len() > 1
+        && spec.orders().nth(SPREAD_MIN - 1).is_some()
+        && keeps_permutations_apart(spec);
+    if may_spread && let Some((_, permutation)) = orders.next() {
+        telling.tell(Told::by(&mut stage, spec, permutation).await)?;
+        if leaves_nothing(&mut stage).await? {
+            let rest = spread((spec, name), orders, &mut house.rooms, stage, options, &mut telling).await?;
+            (stage, room, orders) = (rest.stage, rest.room, rest.orders);
         }
     }
-    room.take_back(stage);
+    for (_, permutation) in orders {
+        telling.tell(Told::by(&mut stage, spec, permutation).await)?;
+    }
+    house.rooms[room].take_back(stage);
     Ok(())
 }

@@ -10,6 +10,7 @@
 //! Nothing here judges whether an outcome is right: it is compared with one that was expected.
 
 pub mod batch;
+mod carries;
 mod cast;
 pub mod classic;
 mod client;
@@ -30,6 +31,7 @@ mod play;
 mod room;
 mod scram;
 mod setup;
+mod spread;
 mod stage;
 mod syntax;
 mod table;
@@ -47,7 +49,7 @@ pub use listed::{Go, Onlooker, RunError, run_listed};
 pub use outcome::Outcome;
 pub use parse::{Malformed, SpecError, parse};
 pub use play::Played;
-pub use room::Room;
+pub use room::{House, Room};
 pub use scram::ScramError;
 pub use stage::{PlayLimits, Stage, StageError, StageOptions};
 pub use syntax::{Marker, Orders, Permutation, Spec, SpecSession, SpecStep, StepRef, Turn};

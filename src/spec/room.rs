@@ -1,4 +1,4 @@
-//! A database of our own in which specs are played one after another, each as if it were new.
+//! A house of rooms, each a database of our own in which specs are played one after another, each as if it were new.
 //!
 //! Making a database takes longer than most specs, and so does connecting. So both are kept, where it is certain that
 //! nothing of the last spec is left in them; where it is not, they are made anew.
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
 
+use super::carries::marks_connections;
 use super::stage::{Entry, Stage, StageError, StageOptions};
 use super::syntax::Spec;
 use crate::server::{Database, Server, ServerError};
@@ -34,6 +35,45 @@ SELECT EXISTS (SELECT FROM pg_stat_activity
                 WHERE datname = current_database() AND backend_type = 'client backend'
                   AND pid <> pg_backend_pid() AND pid <> ALL ($1))";
 
+/// Rooms on one thread. A spec is played in the first, or its permutations in all of them.
+pub struct House<'a> {
+    pub(super) rooms: Vec<Room<'a>>,
+}
+
+impl<'a> House<'a> {
+    /// So many rooms, at least one, all empty.
+    pub fn on(server: &'a Server, rooms: usize) -> Self {
+        Self { rooms: (0..rooms.max(1)).map(|_| Room::on(server)).collect() }
+    }
+
+    /// The first.
+    pub fn room(&mut self) -> &mut Room<'a> {
+        &mut self.rooms[0]
+    }
+
+    /// Makes room for the next spec: nothing of the last one is left.
+    ///
+    /// # Errors
+    /// When a database cannot be dropped.
+    pub async fn tidy(&mut self) -> Result<(), ServerError> {
+        for room in &mut self.rooms {
+            room.tidy().await?;
+        }
+        Ok(())
+    }
+
+    /// Drops the databases.
+    ///
+    /// # Errors
+    /// When the server has gone.
+    pub async fn close(self) -> Result<(), ServerError> {
+        for room in self.rooms {
+            room.close().await?;
+        }
+        Ok(())
+    }
+}
+
 /// A database with its connections, once they are needed. It stays on one thread.
 pub struct Room<'a> {
     server: &'a Server,
@@ -47,7 +87,7 @@ pub struct Room<'a> {
 
 impl<'a> Room<'a> {
     /// An empty one; the database is made when it is needed.
-    pub fn on(server: &'a Server) -> Self {
+    fn on(server: &'a Server) -> Self {
         Self { server, database: None, stage: None, used: false, marked: false }
     }
 
@@ -76,7 +116,7 @@ impl<'a> Room<'a> {
         options: StageOptions,
     ) -> Result<Stage, StageError> {
         self.used = true;
-        self.marked |= leaves_marks(spec);
+        self.marked |= marks_connections(spec);
         let kept = self.stage.take().filter(|stage| stage.options.isolation == options.isolation);
         let mut stage = match kept {
             Some(stage) => stage,
@@ -95,11 +135,7 @@ impl<'a> Room<'a> {
         self.stage = Some(stage);
     }
 
-    /// Makes room for the next spec: nothing of the last one is left.
-    ///
-    /// # Errors
-    /// When the database cannot be dropped.
-    pub async fn tidy(&mut self) -> Result<(), ServerError> {
+    async fn tidy(&mut self) -> Result<(), ServerError> {
         if !std::mem::take(&mut self.used) {
             return Ok(());
         }
@@ -119,36 +155,13 @@ impl<'a> Room<'a> {
         Ok(())
     }
 
-    /// Drops the database.
-    ///
-    /// # Errors
-    /// When the server has gone.
-    pub async fn close(self) -> Result<(), ServerError> {
+    async fn close(self) -> Result<(), ServerError> {
         drop(self.stage);
         match self.database {
             Some(database) => self.server.drop_database(database).await,
             None => Ok(()),
         }
     }
-}
-
-/// Whether a spec may leave something in a connection that DISCARD ALL does not take away: a library that it loaded, or the name
-/// of a setting that nobody had heard of before.
-fn leaves_marks(spec: &Spec) -> bool {
-    let of_sessions = spec.sessions.iter().flat_map(|session| {
-        let steps = session.steps.iter().map(|step| &step.sql);
-        session.setup.iter().chain(&session.teardown).chain(steps)
-    });
-    let mut texts = spec.setup.iter().chain(&spec.teardown).chain(of_sessions);
-    texts.any(|sql| {
-        let sql = sql.to_ascii_uppercase();
-        let words: Vec<_> = sql.split_ascii_whitespace().collect();
-        let sets_name = |at: usize| {
-            let name = words[at + 1..].iter().find(|word| !matches!(**word, "LOCAL" | "SESSION"));
-            words[at] == "SET" && name.is_some_and(|name| name.contains('.'))
-        };
-        sql.contains("LOAD") || sql.contains("SET_CONFIG") || (0..words.len()).any(sets_name)
-    })
 }
 
 /// Whether a stage is as it was when it was opened, in a database in which nothing is. What cannot be asked is not.
@@ -159,6 +172,14 @@ async fn is_clean(stage: &mut Stage) -> bool {
     }
     let pids = stage.pids();
     is_alone_and_empty(stage.observer.connection(), &pids).await.unwrap_or(false)
+}
+
+/// Whether setup and teardown have left nothing, in the database nor in a session.
+pub(super) async fn leaves_nothing(stage: &mut Stage) -> Result<bool, StageError> {
+    if stage.has_open_transaction() {
+        return Ok(false);
+    }
+    Ok(sqlx::query_scalar(IS_CLEAN).fetch_one(stage.observer.connection()).await?)
 }
 
 /// Backends that have been told to go, or whose client has gone, are waited for.
@@ -185,22 +206,5 @@ fn entry(server: &Server, database: &Database) -> Entry {
         password: server.password().map(str::to_owned),
         database: database.name().to_owned(),
         rights: if superuser { Rights::Superuser } else { Rights::Limited },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_stays_in_a_connection_is_seen() {
-        let leaves = |sql: &str| {
-            leaves_marks(&crate::spec::parse("t.spec", &format!("session s step a {{ {sql} }}")).unwrap())
-        };
-        assert!(leaves("SET LOCAL my.name = 1"));
-        assert!(leaves("select set_config('my.name', '1', false)"));
-        assert!(leaves("LOAD 'auto_explain'"));
-        assert!(!leaves("SET search_path = a, b"));
-        assert!(!leaves("UPDATE t SET v = s.v FROM s"), "that is a value, not a name");
     }
 }

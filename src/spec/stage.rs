@@ -15,6 +15,7 @@ use super::client::{Client, ClientError, Event, Login};
 use super::syntax::Spec;
 use crate::gate::stream::Stream;
 use crate::gate::{Begins, Gate, Mode};
+use crate::history::Transaction;
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
 use crate::server::{Endpoint, ServerError};
@@ -184,6 +185,12 @@ impl Stage {
             self.control.ask(sql).await.map_err(failed(format!("the {CONTROL}")))?;
         }
         Ok(())
+    }
+
+    /// Whether a session is still in a transaction, or gone.
+    pub(super) fn has_open_transaction(&self) -> bool {
+        let is_open = |session| self.gate.transaction(session) != Transaction::Idle;
+        SessionId::first(self.clients.len()).any(is_open) || self.clients.iter().any(Client::is_lost)
     }
 
     /// The backends of all its connections but the observer's.

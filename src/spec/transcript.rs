@@ -13,6 +13,12 @@ pub struct Transcript {
 }
 
 impl Transcript {
+    /// Writes what `other` wrote.
+    pub(super) fn append(&mut self, other: &Self) {
+        self.result.extend_from_slice(&other.result);
+        self.merged.extend_from_slice(&other.merged);
+    }
+
     /// Writes what belongs to the result.
     pub fn print(&mut self, text: impl AsRef<[u8]>) {
         self.result.extend_from_slice(text.as_ref());

@@ -6,15 +6,15 @@ use pgweave::spec::classic::CLASSICS;
 use pgweave::spec::demos::DEMOS;
 use pgweave::spec::{Outcome, StageOptions, Theatre, run_at_levels};
 
-use super::{in_room, server};
+use super::{in_house, server};
 
 #[test]
 fn each_level_prevents_what_it_should_and_no_more() {
     let server = server();
     for classic in CLASSICS {
         let spec = classic.spec();
-        let found = in_room(&server, async |room| {
-            run_at_levels(&spec, classic.name, room, StageOptions::default(), || false).await.unwrap()
+        let found = in_house(&server, async |house| {
+            run_at_levels(&spec, classic.name, house.room(), StageOptions::default(), || false).await.unwrap()
         });
         let cells: Vec<_> =
             found[0].at.iter().map(|(level, outcome, _)| (*level, classic.happened(outcome))).collect();
@@ -28,9 +28,9 @@ fn each_demonstration_shows_what_it_says_and_the_same_every_time() {
     let reins = reins_of(&server);
     for demo in DEMOS {
         let spec = demo.spec();
-        let attempts = in_room(&server, async |room| {
+        let attempts = in_house(&server, async |house| {
             let options = StageOptions { isolation: Some(demo.isolation), reins, ..StageOptions::default() };
-            let mut theatre = Theatre::new(&spec, demo.name, room, options);
+            let mut theatre = Theatre::new(&spec, demo.name, house.room(), options);
             let mut attempts = Vec::new();
             for _ in 0..3 {
                 attempts.push(theatre.play(&spec.permutations[0]).await.unwrap());
@@ -49,8 +49,8 @@ fn a_demonstration_that_shows_something_else_is_noticed() {
     let find = |name: &str| DEMOS.into_iter().find(|demo| demo.name == name).unwrap();
     let (prevented, deadlock) = (find("deadlock-prevented"), find("deadlock"));
     let spec = deadlock.spec();
-    let attempt = in_room(&server(), async |room| {
-        Theatre::new(&spec, deadlock.name, room, StageOptions::default())
+    let attempt = in_house(&server(), async |house| {
+        Theatre::new(&spec, deadlock.name, house.room(), StageOptions::default())
             .play(&spec.permutations[0])
             .await
             .unwrap()

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use pgweave::server::ServerError;
 use pgweave::spec::batch::side_by_side;
-use pgweave::spec::{Room, StageOptions};
+use pgweave::spec::{House, StageOptions};
 
 use super::{listed, server, spec};
 
@@ -19,9 +19,9 @@ fn a_database_in_which_something_is_left_is_not_used_again() {
         "session s step a { SELECT count(*) FROM pg_class WHERE relname = 'left_behind'; }",
     ];
     let used = Mutex::new(Vec::new());
-    let run = async |room: &mut Room<'_>, text: &&str| {
-        used.lock().unwrap().push(room.database().await?.name().to_owned());
-        listed(&spec(text), "left", room, StageOptions::default()).await.1.unwrap();
+    let run = async |house: &mut House<'_>, text: &&str| {
+        used.lock().unwrap().push(house.room().database().await?.name().to_owned());
+        listed(&spec(text), "left", house, StageOptions::default()).await.1.unwrap();
         Ok::<_, ServerError>(())
     };
     side_by_side(&server, &specs, 1, &stop, |text| text, run, |_, done| done.unwrap()).unwrap();

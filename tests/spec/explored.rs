@@ -3,7 +3,7 @@
 use pgweave::spec::batch::reins_of;
 use pgweave::spec::{Coverage, StageOptions, run_at_levels, run_everywhere};
 
-use super::{in_room, server, spec};
+use super::{in_house, server, spec};
 
 const COUNTER: &str = "
 setup { CREATE TABLE t (v int); INSERT INTO t VALUES (0); }
@@ -17,9 +17,9 @@ permutation r1 w1 r2 w2
 fn outcomes_that_were_never_listed_are_found() {
     let (spec, server) = (spec(COUNTER), server());
     let reins = reins_of(&server);
-    let found = in_room(&server, async |room| {
+    let found = in_house(&server, async |house| {
         let options = StageOptions { reins, ..StageOptions::default() };
-        run_everywhere(&spec, "counter", room, options, 100, || false).await.unwrap()
+        run_everywhere(&spec, "counter", house.room(), options, 100, || false).await.unwrap()
     });
     // Two sessions of two steps have six interleavings. The readers see 0 and 1, 2 and 0, or both 0.
     assert_eq!((found.listed, found.listed_outcomes, found.ran), (1, 1, 6));
@@ -31,8 +31,8 @@ fn outcomes_that_were_never_listed_are_found() {
 #[test]
 fn a_limit_is_told() {
     let spec = spec(COUNTER);
-    let found = in_room(&server(), async |room| {
-        run_everywhere(&spec, "counter", room, StageOptions::default(), 4, || false).await.unwrap()
+    let found = in_house(&server(), async |house| {
+        run_everywhere(&spec, "counter", house.room(), StageOptions::default(), 4, || false).await.unwrap()
     });
     assert_eq!((found.ran, found.coverage), (4, Coverage::UpToTheLimit));
 }
@@ -46,8 +46,8 @@ fn levels_with_one_outcome_stand_together() {
          session s2 step w { UPDATE t SET v = 1; }
          permutation r1 w r2 c",
     );
-    let found = in_room(&server(), async |room| {
-        run_at_levels(&spec, "levels", room, StageOptions::default(), || false).await.unwrap()
+    let found = in_house(&server(), async |house| {
+        run_at_levels(&spec, "levels", house.room(), StageOptions::default(), || false).await.unwrap()
     });
     let groups: Vec<_> = found[0].groups().into_iter().map(|(levels, _)| levels).collect();
     use pgweave::isolation::Isolation::*;

@@ -14,7 +14,7 @@ use pgweave::spec::{Export, StageOptions};
 use pgweave::subject::Subject;
 use pgweave::zoo::{Form, ZooSubject};
 
-use super::{in_room, listed, original, server, spec};
+use super::{in_house, listed, original, server, spec};
 
 /// How a step ended: the message of its error, or the rows that it read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,12 +91,12 @@ fn is_the_same(server: &Server, tester: Option<&Path>, name: &str, text: &str, h
     let expected = ends_of(history);
     let spec = spec(text);
     let (transcript, ended) =
-        in_room(server, async |room| listed(&spec, "case", room, StageOptions::default()).await);
+        in_house(server, async |house| listed(&spec, "case", house, StageOptions::default()).await);
     ended.unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
     let ours = String::from_utf8(transcript.result).unwrap();
     assert_eq!(ends(&ours), expected, "{name} as we run it\n{text}");
     if let Some(tester) = tester {
-        let original = in_room(server, async |room| original::run(tester, text, room).await);
+        let original = in_house(server, async |house| original::run(tester, text, house.room()).await);
         assert_eq!(original, ours, "{name}: the isolation tester's output, and ours\n{text}");
     }
 }

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use pgweave::spec::{PlayLimits, StageOptions};
 
-use super::{in_room, listed, server, spec};
+use super::{in_house, listed, server, spec};
 
 /// How a spec ends where waits may last for a tenth of a second.
 fn ends(text: &str) -> String {
     let spec = spec(text);
-    in_room(&server(), async |room| {
+    in_house(&server(), async |house| {
         let limits = PlayLimits { wait: Duration::from_millis(100), ..PlayLimits::default() };
         let options = StageOptions { limits, ..StageOptions::default() };
-        listed(&spec, "held-up", room, options).await.1.expect_err("it cannot end").to_string()
+        listed(&spec, "held-up", house, options).await.1.expect_err("it cannot end").to_string()
     })
 }
 

@@ -9,6 +9,7 @@ mod export;
 mod held_up;
 mod original;
 mod postgres;
+mod spread;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +18,7 @@ use pgweave::campaign::shared_server;
 use pgweave::server::{Server, ServerError};
 use pgweave::spec::batch::side_by_side;
 use pgweave::spec::{
-    Go, Permutation, Played, Room, RunError, Spec, StageOptions, Transcript, parse, run_listed,
+    Go, House, Permutation, Played, RunError, Spec, StageOptions, Transcript, parse, run_listed,
 };
 
 /// The server that the tests of this binary share.
@@ -26,11 +27,11 @@ fn server() -> Arc<Server> {
     runtime.block_on(shared_server()).expect("a server is found or started on this machine")
 }
 
-/// Gives `work` a room, on a thread and a runtime of its own.
-fn in_room<T: Send>(server: &Server, work: impl AsyncFn(&mut Room<'_>) -> T + Sync) -> T {
+/// Gives `work` a house, on a thread and a runtime of its own.
+fn in_house<T: Send>(server: &Server, work: impl AsyncFn(&mut House<'_>) -> T + Sync) -> T {
     let mut result = None;
     let stop = AtomicBool::new(false);
-    let run = async |room: &mut Room<'_>, _: &()| Ok::<_, ServerError>(work(room).await);
+    let run = async |house: &mut House<'_>, _: &()| Ok::<_, ServerError>(work(house).await);
     let done = |_: &(), given: Result<T, ServerError>| result = given.ok();
     side_by_side(server, &[()], 1, &stop, |()| "", run, done).expect("the database can be dropped");
     result.expect("the work was done")
@@ -40,12 +41,12 @@ fn in_room<T: Send>(server: &Server, work: impl AsyncFn(&mut Room<'_>) -> T + Sy
 async fn listed(
     spec: &Spec,
     name: &str,
-    room: &mut Room<'_>,
+    house: &mut House<'_>,
     options: StageOptions,
 ) -> (Transcript, Result<(), RunError>) {
     let mut transcript = Transcript::default();
     let mut onlooker = |_: &Permutation, _: Played| Go::On;
-    let ended = run_listed(spec, name, room, options, &mut transcript, &mut onlooker).await;
+    let ended = run_listed(spec, name, house, options, &mut transcript, &mut onlooker).await;
     (transcript, ended)
 }
 

@@ -8,10 +8,10 @@ use expect_test::expect;
 use pgweave::server::ServerError;
 use pgweave::spec::batch::side_by_side;
 use pgweave::spec::{
-    Comparison, Expectation, PlayError, PlayLimits, Room, RunError, StageOptions, Transcript,
+    Comparison, Expectation, House, PlayError, PlayLimits, RunError, StageOptions, Transcript,
 };
 
-use super::{in_room, listed, server, spec};
+use super::{in_house, listed, server, spec};
 
 /// Where the specs are, if they are.
 fn folder() -> Option<PathBuf> {
@@ -47,9 +47,9 @@ fn postgresqls_specs_give_the_expected_output() {
     let Some(folder) = folder() else { return };
     let (specs, server, stop) = (own(&folder), server(), AtomicBool::new(false));
     assert!(specs.len() >= 79, "the folder holds only {} specs", specs.len());
-    let run = async |room: &mut Room<'_>, own: &Own| {
+    let run = async |house: &mut House<'_>, own: &Own| {
         let spec = spec(&own.text);
-        Ok::<_, ServerError>(listed(&spec, &own.name, room, StageOptions::default()).await.0)
+        Ok::<_, ServerError>(listed(&spec, &own.name, house, StageOptions::default()).await.0)
     };
     let mut differences = Vec::new();
     let compare = |own: &Own, transcript: Result<Transcript, ServerError>| {
@@ -93,7 +93,7 @@ permutation a b(c) c
 fn output_is_that_of_the_isolation_tester() {
     let spec = spec(QUEUE);
     let (transcript, ended) =
-        in_room(&server(), async |room| listed(&spec, "queue", room, StageOptions::default()).await);
+        in_house(&server(), async |house| listed(&spec, "queue", house, StageOptions::default()).await);
     ended.unwrap();
     expect![[r#"
         Parsed test spec with 3 sessions
@@ -159,7 +159,7 @@ fn an_output_that_was_not_expected_is_told() {
     let wrong = QUEUE.replace("v * 10", "v * 11");
     let run = |text: &str| {
         let spec = spec(text);
-        in_room(&server(), async |room| listed(&spec, "queue", room, StageOptions::default()).await.0)
+        in_house(&server(), async |house| listed(&spec, "queue", house, StageOptions::default()).await.0)
     };
     let expected = std::env::temp_dir().join(format!("pgweave-expected-{}", std::process::id()));
     std::fs::create_dir_all(&expected).unwrap();
@@ -182,9 +182,9 @@ fn an_invalid_permutation_is_told_within_its_limit() {
          permutation lock hold want more free",
     );
     let started = Instant::now();
-    let (transcript, ended) = in_room(&server(), async |room| {
+    let (transcript, ended) = in_house(&server(), async |house| {
         let limits = PlayLimits { wait: Duration::from_millis(200), ..PlayLimits::default() };
-        listed(&spec, "invalid", room, StageOptions { limits, ..StageOptions::default() }).await
+        listed(&spec, "invalid", house, StageOptions { limits, ..StageOptions::default() }).await
     });
     let error = ended.unwrap_err();
     assert!(
@@ -202,7 +202,7 @@ fn an_invalid_permutation_is_told_within_its_limit() {
 fn a_setup_that_fails_ends_the_spec() {
     let spec = spec("setup { SELECT * FROM nothing; } session s step a {}");
     let (transcript, ended) =
-        in_room(&server(), async |room| listed(&spec, "broken", room, StageOptions::default()).await);
+        in_house(&server(), async |house| listed(&spec, "broken", house, StageOptions::default()).await);
     assert!(matches!(ended, Err(RunError::Play(PlayError::Setup(_)))));
     let merged = String::from_utf8(transcript.merged).unwrap();
     assert!(merged.ends_with("setup failed: ERROR:  relation \"nothing\" does not exist\n"), "{merged}");

@@ -5,7 +5,7 @@ use crate::campaign::Watch;
 use crate::cli::Exit;
 use crate::isolation::Isolation;
 use crate::spec::{
-    Comparison, Go, Permutation, Played, Room, RunError, StageOptions, Transcript, run_listed,
+    Comparison, Go, House, Permutation, Played, RunError, StageOptions, Transcript, run_listed,
 };
 
 /// What became of a spec.
@@ -19,24 +19,24 @@ pub(super) async fn tell(
     task: &Task,
     isolation: Option<Isolation>,
     format: SpecFormat,
-    room: &mut Room<'_>,
+    house: &mut House<'_>,
     watch: &Watch,
 ) -> anyhow::Result<Told> {
-    let ran = run(task, room, StageOptions { isolation, ..StageOptions::default() }, watch).await;
+    let ran = run(task, house, StageOptions { isolation, ..StageOptions::default() }, watch).await;
     match ran.ended {
         Err(error) if error.is_servers() => Err(error.into()),
         ended => Ok(told(task, &Ran { ended, ..ran }, format)),
     }
 }
 
-async fn run(task: &Task, room: &mut Room<'_>, options: StageOptions, watch: &Watch) -> Ran {
+async fn run(task: &Task, house: &mut House<'_>, options: StageOptions, watch: &Watch) -> Ran {
     let mut transcript = Transcript::default();
     let mut permutations = 0;
     let mut onlooker = |_: &Permutation, _: Played| {
         permutations += 1;
         if watch.is_stopped() { Go::NoFurther } else { Go::On }
     };
-    let ended = run_listed(&task.spec, &task.name, room, options, &mut transcript, &mut onlooker).await;
+    let ended = run_listed(&task.spec, &task.name, house, options, &mut transcript, &mut onlooker).await;
     Ran { transcript, permutations, ended }
 }
 

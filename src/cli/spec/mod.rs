@@ -23,7 +23,7 @@ use crate::report::Page;
 use crate::report::progress::Status;
 use crate::server::Server;
 use crate::spec::batch::{reins_of, side_by_side};
-use crate::spec::{Expectation, INTERLEAVINGS_MAX, Room, Spec, names_a_level, parse};
+use crate::spec::{Expectation, House, INTERLEAVINGS_MAX, Spec, names_a_level, parse};
 
 #[derive(Debug, Args)]
 pub(super) struct SpecArgs {
@@ -157,10 +157,12 @@ fn all(
     let stop = AtomicBool::new(false);
     // Held backends never race, so one order has one outcome.
     let reins = reins_of(server);
-    let work = async |room: &mut Room<'_>, task: &Task| match mode {
-        Mode::Listed(isolation) => listed::tell(task, isolation, args.format, room, watch).await,
-        Mode::Everywhere(limit) => everywhere::tell(task, limit, args.format, room, reins, watch, page).await,
-        Mode::Levels => levels::tell(task, args.format, room, reins, watch).await,
+    let work = async |house: &mut House<'_>, task: &Task| match mode {
+        Mode::Listed(isolation) => listed::tell(task, isolation, args.format, house, watch).await,
+        Mode::Everywhere(limit) => {
+            everywhere::tell(task, limit, args.format, house.room(), reins, watch, page).await
+        }
+        Mode::Levels => levels::tell(task, args.format, house.room(), reins, watch).await,
     };
     let (mut exit, mut number) = (Exit::Verified, 0);
     let mut failed: Option<anyhow::Error> = None;
