@@ -2,7 +2,7 @@
 
 use super::judge::Judge;
 use super::replay::{Replayed, Replayer};
-use super::stand::{StandingLane, lost_or, shared_server};
+use super::stand::lost_or;
 use super::{CampaignError, verdict, worker};
 use crate::case::Case;
 use crate::explore::follow::Follow;
@@ -82,13 +82,8 @@ impl<S: Subject> Replayer<S> {
     }
 
     async fn explain_here(&self, file: CaseFile<S::Op>) -> Result<Explained<S::Op>, CampaignError> {
-        let server = match &self.server {
-            Some(server) => server.clone(),
-            None => shared_server().await?,
-        };
+        let (server, mut standing) = self.stand(&file).await?;
         let lost = |error| lost_or(&server, error);
-        let sessions = file.case.sessions.len();
-        let mut standing = StandingLane::open(&server, self.subject.clone(), sessions, self.limits).await?;
         let lane = &mut standing.lane;
         self.watch.count_case();
         let mut strategy = Follow::new(&file.case.schedule);

@@ -104,18 +104,27 @@ impl<S: Subject> Replayer<S> {
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
+    /// The server, and a lane on it with the sessions of `file`.
+    pub(super) async fn stand(
+        &self,
+        file: &CaseFile<S::Op>,
+    ) -> Result<(Arc<Server>, StandingLane<S>), CampaignError> {
+        let server = match &self.server {
+            Some(server) => server.clone(),
+            None => shared_server().await?,
+        };
+        let sessions = file.case.sessions.len();
+        let standing = StandingLane::open(&server, self.subject.clone(), sessions, self.limits).await?;
+        Ok((server, standing))
+    }
+
     async fn replay_here(
         &self,
         file: CaseFile<S::Op>,
         times: usize,
     ) -> Result<Replayed<S::Op>, CampaignError> {
-        let server = match &self.server {
-            Some(server) => server.clone(),
-            None => shared_server().await?,
-        };
+        let (server, mut standing) = self.stand(&file).await?;
         let lost = |error| lost_or(&server, error);
-        let sessions = file.case.sessions.len();
-        let mut standing = StandingLane::open(&server, self.subject.clone(), sessions, self.limits).await?;
         let lane = &mut standing.lane;
         let mut histories = Vec::new();
         let mut identical = 0;

@@ -155,28 +155,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_come_in_the_order_of_the_items() {
-        let items = ["", "PREPARE TRANSACTION 'a'", "READ ONLY, DEFERRABLE", "create role r", ""];
-        let mut seen = Vec::new();
-        let stop = AtomicBool::new(false);
-        side_by_side(
-            &items,
-            3,
-            &stop,
-            |item| item,
-            async |item| item.len(),
-            |item, len| seen.push((*item, len)),
-        );
-        assert_eq!(seen, items.map(|item| (item, item.len())));
-    }
-
-    #[test]
-    fn nothing_begins_after_the_end_was_asked_for() {
-        let stop = AtomicBool::new(true);
-        side_by_side(&["a"], 1, &stop, |item| item, async |_| (), |_, ()| panic!("it began"));
-    }
-
-    #[test]
     fn what_the_cluster_shares_is_seen_in_the_text() {
         assert_eq!(sharing("CREATE TABLE t ()"), Sharing::Nothing);
         assert_eq!(sharing("create role r"), Sharing::Names);

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::loud;
+
 /// A browser that says nothing for so long hangs.
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 /// One browser at a time: several would only wait for one another's processors.
@@ -57,10 +59,10 @@ impl Browser {
     /// The file at `page` in a browser; none, and a word about it on stderr, where no Chromium is installed.
     pub fn open(page: &Path, fragment: &str, scheme: Scheme) -> Option<Self> {
         let Some(binary) = installed() else {
-            // Not eprintln, which the test harness would swallow.
-            let said = "pages: NO CHROMIUM IS INSTALLED, so only the text of the page was checked: \
-                        install one, such as Debian's package chromium\n";
-            let _ = std::io::stderr().write_all(said.as_bytes());
+            loud::say(
+                "pages: NO CHROMIUM IS INSTALLED, so only the text of the page was checked: \
+                 install one, such as Debian's package chromium",
+            );
             return None;
         };
         let mut browser = Self::start(&binary);

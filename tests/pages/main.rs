@@ -5,6 +5,8 @@
 #![cfg(not(loom))]
 
 mod browser;
+#[path = "../common/loud.rs"]
+mod loud;
 mod made;
 
 use std::path::{Path, PathBuf};

@@ -4,13 +4,15 @@
 use pgweave::server::{Alive, Container, Server, ServerError, Wish};
 use sqlx::{Connection, PgConnection};
 
+use super::loud;
+
 #[tokio::test]
 async fn a_container_starts_answers_and_leaves_nothing() {
     let wish = Wish { version: Some(15), container: Container::Only, url: None };
     let server = match Server::find(&wish).await {
         Ok(server) => server,
         Err(error) => {
-            eprintln!("NO CONTAINER WAS TESTED, as no Docker engine gives one:\n{error}");
+            loud::say(&format!("NO CONTAINER WAS TESTED, as no Docker engine gives one:\n{error}"));
             let ServerError::NoneFound(skipped) = &error else { panic!("{error}") };
             assert_eq!(skipped.len(), 1, "no other way is tried");
             assert!(skipped[0].remedy.contains("DOCKER_HOST"), "{error}");

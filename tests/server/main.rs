@@ -5,6 +5,9 @@
 mod container;
 mod ending;
 mod given;
+#[cfg(feature = "containers")]
+#[path = "../common/loud.rs"]
+mod loud;
 mod managed;
 mod private;
 

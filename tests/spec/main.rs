@@ -7,6 +7,8 @@ mod databases;
 mod explored;
 mod export;
 mod held_up;
+#[path = "../common/loud.rs"]
+mod loud;
 mod original;
 mod postgres;
 mod spread;

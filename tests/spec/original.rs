@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use pgweave::server::Endpoint;
 use pgweave::spec::Room;
 
+use super::loud;
+
 /// PostgreSQL's isolation tester, if it is installed; it comes with the files for building extensions.
 pub fn tester() -> Option<PathBuf> {
     let pgxs = Command::new("pg_config").arg("--pgxs").output().ok();
@@ -18,9 +20,9 @@ pub fn tester() -> Option<PathBuf> {
     });
     let found = beside.into_iter().chain(majors).find(|path| path.is_file());
     if found.is_none() {
-        eprintln!(
-            "\nNOT COMPARED: PostgreSQL's isolationtester is not installed; \
-             Debian has it in postgresql-client-15 and finds it by `pg_config --pgxs`.\n"
+        loud::say(
+            "NOT COMPARED: PostgreSQL's isolationtester is not installed; \
+             Debian has it in postgresql-client-15 and finds it by `pg_config --pgxs`.",
         );
     }
     found

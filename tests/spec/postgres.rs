@@ -11,7 +11,7 @@ use pgweave::spec::{
     Comparison, Expectation, House, PlayError, PlayLimits, RunError, StageOptions, Transcript,
 };
 
-use super::{in_house, listed, server, spec};
+use super::{in_house, listed, loud, server, spec};
 
 /// Where the specs are, if they are.
 fn folder() -> Option<PathBuf> {
@@ -19,10 +19,10 @@ fn folder() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    eprintln!(
-        "\nNOT RUN: PostgreSQL's own specs are not in {}.\nPut src/test/isolation/{{specs,expected}} of PostgreSQL 15 there.\n",
+    loud::say(&format!(
+        "NOT RUN: PostgreSQL's own specs are not in {}.\nPut src/test/isolation/{{specs,expected}} of PostgreSQL 15 there.",
         folder.display()
-    );
+    ));
     None
 }
 
