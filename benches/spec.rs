@@ -1,23 +1,21 @@
 //! How long specs take beside PostgreSQL's own isolation tester, on one server in one run: specs that never block, those
 //! that do, and one whose block is held over three steps of another session.
 //!
-//! `cargo bench --bench spec [-- --rounds N --jobs N --specs FOLDER]`
+//! `cargo bench --bench spec [-- --rounds N --specs FOLDER]`
 //!
 //! A spec is timed from its text to its whole output: the tester's process with all that it does, and ours as `cargo xtask
-//! spec` runs it, in a room that others were played in before. Rounds alternate between the two, and the shortest of each
-//! counts: other work on the machine only ever makes a round longer.
+//! spec --jobs 1` runs it, in rooms that others were played in before. The two take turns, and the shortest round of each
+//! counts: other work on the machine only ever makes one longer.
 //! Before anything is timed the two outputs are compared. Without `--specs` the specs of this folder and PostgreSQL's own
 //! are run, where those lie beside the checkout.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use pgweave::campaign::shared_server;
-use pgweave::server::{Database, Endpoint, Server, ServerError};
-use pgweave::spec::batch::side_by_side;
+use pgweave::server::{Database, Endpoint, Server};
 use pgweave::spec::{Go, House, Permutation, Played, Spec, StageOptions, Transcript, parse, run_listed};
 
 /// What a spec does, as far as its speed goes.
@@ -52,31 +50,35 @@ struct Subject {
 
 fn main() {
     let rounds = number("--rounds").unwrap_or(5);
-    let jobs = number("--jobs").unwrap_or(1);
     let server = on_a_runtime(shared_server()).expect("a server");
     let Some(tester) = tester() else {
         eprintln!("PostgreSQL's isolationtester is not installed; Debian has it in postgresql-client-15");
         std::process::exit(3);
     };
-    let database = on_a_runtime(server.create_database()).expect("a database");
-    let mut subjects = subjects();
-    for subject in &mut subjects {
-        subject.kind = kind(subject, &ours(&server, &[&*subject], 1)[0].1);
-        compare(subject, &tester, &server, &database);
-    }
-    for _ in 0..rounds {
-        for subject in &mut subjects {
-            let started = Instant::now();
-            theirs(&tester, &subject.text, &server, &database);
-            subject.theirs.push(started.elapsed());
-        }
-        let whole = ours(&server, &subjects.iter().collect::<Vec<_>>(), jobs);
-        for (subject, (took, _)) in subjects.iter_mut().zip(whole) {
-            subject.ours.push(took);
-        }
-    }
-    tell(&server, &subjects, rounds, jobs);
     on_a_runtime(async {
+        let database = server.create_database().await.expect("a database");
+        let rooms = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut house = House::on(&server, rooms);
+        let mut subjects = subjects();
+        let theirs = |subject: &Subject| theirs(&tester, &subject.text, &server, &database);
+        for subject in &mut subjects {
+            // Every room is opened before anything is timed.
+            let output = ours(&mut house, subject).await;
+            subject.kind = kind(subject, &output);
+            compare(subject, &output, theirs);
+        }
+        for _ in 0..rounds {
+            for subject in &mut subjects {
+                let started = Instant::now();
+                theirs(subject);
+                subject.theirs.push(started.elapsed());
+                let started = Instant::now();
+                ours(&mut house, subject).await;
+                subject.ours.push(started.elapsed());
+            }
+        }
+        tell(&server, &subjects, rounds, rooms);
+        house.close().await.expect("dropped databases");
         server.drop_database(database).await.expect("a dropped database");
     });
 }
@@ -135,34 +137,23 @@ fn kind(subject: &Subject, output: &str) -> Kind {
     }
 }
 
-/// Runs all of `subjects`, and returns how long each took and what came out.
-fn ours(server: &Server, subjects: &[&Subject], jobs: usize) -> Vec<(Duration, String)> {
-    let work = async |house: &mut House<'_>, subject: &&Subject| {
-        let started = Instant::now();
-        let mut transcript = Transcript::default();
-        let mut onlooker = |_: &Permutation, _: Played| Go::On;
-        let (spec, name) = (&subject.spec, &subject.name);
-        let ended =
-            run_listed(spec, name, house, StageOptions::default(), &mut transcript, &mut onlooker).await;
-        ended.unwrap_or_else(|error| panic!("{name}: {error}"));
-        // What is left for the next spec to do is part of this one's time.
-        house.tidy().await?;
-        Ok::<_, ServerError>((started.elapsed(), String::from_utf8_lossy(&transcript.result).into_owned()))
-    };
-    let mut results = Vec::new();
-    let stop = AtomicBool::new(false);
-    let done = |_: &&Subject, result: Result<_, ServerError>| results.push(result.expect("a database"));
-    side_by_side(server, subjects, jobs, &stop, |subject| &subject.text, work, done).expect("closed rooms");
-    results
+/// Runs one as `cargo xtask spec` does, and returns what it writes.
+async fn ours(house: &mut House<'_>, subject: &Subject) -> String {
+    let mut transcript = Transcript::default();
+    let mut onlooker = |_: &Permutation, _: Played| Go::On;
+    let (spec, name) = (&subject.spec, &subject.name);
+    let ended = run_listed(spec, name, house, StageOptions::default(), &mut transcript, &mut onlooker).await;
+    ended.unwrap_or_else(|error| panic!("{name}: {error}"));
+    // What is left for the next spec to do is part of this one's time.
+    house.tidy().await.expect("a house that can be tidied");
+    String::from_utf8_lossy(&transcript.result).into_owned()
 }
 
 /// A comparison of times means something only when both did the same.
-fn compare(subject: &Subject, tester: &Path, server: &Server, database: &Database) {
-    let (_, ours) = ours(server, &[subject], 1).remove(0);
+fn compare(subject: &Subject, ours: &str, theirs: impl Fn(&Subject) -> String) {
     // A few specs have two right outputs, by which of two sessions a server wakes first.
     const TRIES: usize = 5;
-    let is_same = (0..TRIES).any(|_| theirs(tester, &subject.text, server, database) == ours);
-    if !is_same {
+    if !(0..TRIES).any(|_| theirs(subject) == ours) {
         eprintln!("{}: the outputs are not the same; its expected outputs may be several", subject.name);
     }
 }
@@ -204,8 +195,8 @@ fn shortest(times: &[Duration]) -> f64 {
     times.iter().min().map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
 }
 
-fn tell(server: &Server, subjects: &[Subject], rounds: usize, jobs: usize) {
-    println!("PostgreSQL {}, {rounds} rounds, --jobs {jobs}\n", server.version() / 10_000);
+fn tell(server: &Server, subjects: &[Subject], rounds: usize, rooms: usize) {
+    println!("PostgreSQL {}, {rounds} rounds, {rooms} rooms\n", server.version() / 10_000);
     println!("{:<32}{:>12}{:>12}{:>8}", "spec", "theirs, ms", "ours, ms", "times");
     for kind in Kind::ALL {
         let of_kind: Vec<_> = subjects.iter().filter(|subject| subject.kind == kind).collect();

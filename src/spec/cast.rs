@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::syntax::{Spec, StepRef};
-use crate::gate::Gate;
+use crate::gate::{Gate, View};
 use crate::history::{Action, Failure, History, OpId, Outcome, Step, Wait};
 use crate::schedule::SessionId;
 use crate::weave::{Crew, Rest};
@@ -64,11 +64,13 @@ impl<'a> Cast<'a> {
             return Err("no connection to the server".into());
         }
         client.send(&self.spec.step(step).sql).await.map_err(|error| error.to_string())?;
-        while self.gate.view(session).held.is_none() {
-            if client.is_lost() {
-                return Err("the server closed the connection".into());
-            }
+        // A ROLLBACK outside of a transaction does nothing to anyone, and is not held.
+        let is_there = |view: View| view.held.is_some() || view.under_way || client.is_idle();
+        while !is_there(self.gate.view(session)) {
             self.gate.changed().await;
+        }
+        if client.is_lost() {
+            return Err("the server closed the connection".into());
         }
         self.gate.release(session);
         let op = OpId { session, index: self.outcomes[step.session].len() };

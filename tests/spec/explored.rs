@@ -53,3 +53,16 @@ fn levels_with_one_outcome_stand_together() {
     use pgweave::isolation::Isolation::*;
     assert_eq!(groups, [vec![ReadUncommitted, ReadCommitted], vec![RepeatableRead, Serializable]]);
 }
+
+/// A step that does nothing to anyone, such as an ABORT after a COMMIT, is no step of the gate, and still one of the spec.
+#[test]
+fn a_step_that_the_gate_does_not_hold_is_played_too() {
+    let spec = spec(
+        "session s1 setup { BEGIN; } step c { COMMIT; } step a { ABORT; }
+         session s2 step one { SELECT 1; }",
+    );
+    let found = in_house(&server(), async |house| {
+        run_everywhere(&spec, "abort", house.room(), StageOptions::default(), 100, || false).await.unwrap()
+    });
+    assert_eq!((found.ran, found.coverage, found.outcomes), (3, Coverage::All, 3));
+}
