@@ -24,6 +24,7 @@ mod judge;
 mod minimize;
 mod plan;
 mod replay;
+mod side_by_side;
 mod stand;
 mod verdict;
 mod watch;
@@ -39,12 +40,15 @@ pub use explain::Explained;
 pub use judge::{Judge, Opinion};
 pub use minimize::Finding;
 pub use replay::{Replayed, Replayer, case_files};
+pub use side_by_side::side_by_side;
 pub use stand::{StandingLane, shared_server};
 pub use verdict::{Report, Verdict};
 pub use watch::Watch;
+pub(crate) use worker::on_this_thread;
 
 use crate::check::contention::Contention;
 use crate::check::coverage::{Coverage, Exhausted};
+use crate::check::effort::Effort;
 use crate::explore::StrategyKind;
 use crate::explore::program::Program;
 use crate::explore::seed::{Seed, Shard};
@@ -358,11 +362,13 @@ impl<S: Subject> Campaign<S> {
     ) -> Result<Report<S::Op>, CampaignError> {
         let mut contention = Contention::default();
         let mut coverage = Coverage::default();
+        let mut effort = Effort::default();
         let (mut cases, mut serial) = (0, 0);
         for result in &results {
             cases += result.cases;
             serial += result.serial;
             contention += result.contention;
+            effort += result.effort;
             coverage += result.coverage.clone();
         }
         let mut coverage = coverage.covered();
@@ -381,6 +387,7 @@ impl<S: Subject> Campaign<S> {
             cases,
             serial,
             contention,
+            effort,
             coverage,
             finding,
         })

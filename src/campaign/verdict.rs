@@ -10,6 +10,7 @@ use super::explain::told;
 use crate::check::Judgement;
 use crate::check::contention::Contention;
 use crate::check::coverage::{Covered, Exhausted};
+use crate::check::effort::Effort;
 use crate::isolation::Isolation;
 use crate::replay::{CaseFile, CaseFileError, step_texts};
 use crate::report::{self, Page, Saved};
@@ -63,6 +64,8 @@ pub struct Report<Op> {
     pub serial: u64,
     /// What they met.
     pub contention: Contention,
+    /// What their operations spent beside their work.
+    pub effort: Effort,
     /// How much of what could happen they covered.
     pub coverage: Covered,
     /// The violation in its smallest form.

@@ -13,6 +13,7 @@ use super::{CampaignError, Setup};
 use crate::case::Case;
 use crate::check::contention::Contention;
 use crate::check::coverage::{Chosen, Coverage, Surveyor};
+use crate::check::effort::Effort;
 use crate::explore::follow::{Afterwards, Follow};
 use crate::explore::program::{self, Program};
 use crate::explore::{Choice, Dependencies, Estimate, Strategy, Touch, preemptions};
@@ -29,6 +30,7 @@ pub(super) struct UnitResult<Op> {
     pub(super) serial: u64,
     pub(super) contention: Contention,
     pub(super) coverage: Coverage,
+    pub(super) effort: Effort,
     /// How far a systematic exploration has come.
     pub(super) explored: Option<Explored<Op>>,
     /// Why the first case that did not tell did not.
@@ -43,6 +45,7 @@ impl<Op> Default for UnitResult<Op> {
             serial: 0,
             contention: Contention::default(),
             coverage: Coverage::default(),
+            effort: Effort::default(),
             explored: None,
             unknown: None,
             violation: None,
@@ -308,6 +311,7 @@ impl<'a, S: Subject> Worker<'a, S> {
         result.cases += 1;
         result.serial += u64::from(preemptions(&traced.trace) == 0);
         result.contention += Contention::of(&history);
+        result.effort += Effort::of(&history);
         let survey = self.surveyor.survey(&history, case.isolation, chosen);
         result.coverage += survey.coverage;
         if let Some(why) = opinion.disagreement {
@@ -335,7 +339,7 @@ impl<'a, S: Subject> Worker<'a, S> {
 
 /// Runs `future` on a runtime of its own on this thread. A lane's tasks live on one thread: a runtime with several
 /// doubles the time of a round trip.
-pub(super) fn on_this_thread<T>(future: impl Future<Output = T>) -> Result<T, CampaignError> {
+pub(crate) fn on_this_thread<T>(future: impl Future<Output = T>) -> Result<T, CampaignError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     let result = local.block_on(&runtime, future);

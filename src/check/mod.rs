@@ -9,6 +9,7 @@ pub mod contention;
 pub mod coverage;
 pub mod declared_errors;
 mod dependence;
+pub mod effort;
 pub mod ends;
 mod footprint;
 pub mod graph;

@@ -2,9 +2,8 @@
 //! another. One cell alone gets all the lanes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
-use crate::campaign::{Campaign, CampaignError, Report, Verdict};
+use crate::campaign::{Campaign, CampaignError, Report, Verdict, side_by_side};
 use crate::isolation::Isolation;
 use crate::registry::{Expectation, Op, RegistrySubject, Variant, expectation};
 use crate::report::{Cell, Expected};
@@ -58,31 +57,8 @@ pub(super) fn run_all(
     finished: &Finished,
     campaign: impl Fn(Place) -> Campaign<RegistrySubject> + Sync,
 ) -> Result<Vec<Report<Op>>, CampaignError> {
-    let next = AtomicUsize::new(0);
-    let reports = Mutex::new(Vec::new());
     let lanes_of_each = if places.len() == 1 { lanes } else { 1 };
-    let work = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(place) = places.get(index) else { return Ok(()) };
-            let report = campaign(*place).lanes(lanes_of_each).run().inspect_err(|_| {
-                // No one begins another cell when one could not be run.
-                next.store(places.len(), Ordering::Relaxed);
-            })?;
-            reports.lock().unwrap_or_else(PoisonError::into_inner).push((index, report));
-            finished.0.fetch_add(1, Ordering::Relaxed);
-        }
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..lanes.min(places.len())).map(|_| scope.spawn(work)).collect();
-        let joined = threads.into_iter().map(|thread| thread.join());
-        let ended = joined.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        // All are waited for before the first error is told.
-        ended.collect::<Vec<_>>().into_iter().collect::<Result<(), CampaignError>>()
-    })?;
-    let mut reports = reports.into_inner().unwrap_or_else(PoisonError::into_inner);
-    reports.sort_by_key(|(index, _)| *index);
-    Ok(reports.into_iter().map(|(_, report)| report).collect())
+    side_by_side(places, lanes, &finished.0, |place| campaign(*place).lanes(lanes_of_each).run())
 }
 
 /// A report as a cell of the table.

@@ -2,9 +2,8 @@
 
 mod classes;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::Args;
@@ -14,7 +13,7 @@ use super::Exit;
 use super::exit::WrongUsage;
 use super::outside::Outside;
 use super::verify::Format;
-use crate::campaign::{CampaignError, Verdict, lanes_by_default};
+use crate::campaign::{Verdict, lanes_by_default, side_by_side};
 use crate::explore::StrategyKind;
 use crate::isolation::Isolation;
 use crate::report::progress::Status;
@@ -67,7 +66,7 @@ pub(super) fn run(args: ZooArgs, outside: &Outside) -> anyhow::Result<Exit> {
         cases,
         ..Status::default()
     };
-    let (asked, lanes) = (cells.clone(), args.lanes.max(1));
+    let (asked, lanes) = (cells.clone(), args.lanes);
     let options = options(&args);
     let work = move |server, watch| {
         let options = Options { server: Some(server), watch, ..options };
@@ -116,37 +115,6 @@ fn options(args: &ZooArgs) -> Options {
         seed: args.seed,
         ..Options::default()
     }
-}
-
-/// Does `work` for each of `cells`, `lanes` at a time, and returns what came of them in their order.
-fn side_by_side<Cell: Sync, Done: Send>(
-    cells: &[Cell],
-    lanes: usize,
-    done: &AtomicUsize,
-    work: impl Fn(&Cell) -> Result<Done, CampaignError> + Sync,
-) -> Result<Vec<Done>, CampaignError> {
-    let next = AtomicUsize::new(0);
-    let all = Mutex::new(BTreeMap::new());
-    let lane = || {
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(cell) = cells.get(number) else { return Ok(()) };
-            let one = work(cell).inspect_err(|_| {
-                // No one begins another when one could not be run.
-                next.store(cells.len(), Ordering::Relaxed);
-            })?;
-            all.lock().unwrap_or_else(PoisonError::into_inner).insert(number, one);
-            done.fetch_add(1, Ordering::Relaxed);
-        }
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..lanes.min(cells.len())).map(|_| scope.spawn(lane)).collect();
-        let joined = threads.into_iter().map(|thread| thread.join());
-        let ended = joined.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        // All are waited for before the first error is told.
-        ended.collect::<Vec<_>>().into_iter().collect::<Result<(), CampaignError>>()
-    })?;
-    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect())
 }
 
 fn exit_of(measured: &[Measured]) -> Exit {

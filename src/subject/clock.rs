@@ -19,8 +19,7 @@ pub struct SessionClock {
 struct Inner {
     now: Duration,
     sleepers: Vec<Sleeper>,
-    /// Whether sleeps end at once: in serial runs there is no one to wait for.
-    flowing: bool,
+    flow: Flow,
 }
 
 #[derive(Debug)]
@@ -35,9 +34,9 @@ impl SessionClock {
         Self { inner: Arc::default(), changed }
     }
 
-    /// Sets the clock to zero. A flowing one lets every sleep end at once.
+    /// Sets the clock to zero, and says how time passes on it.
     pub(crate) fn reset(&self, flow: Flow) {
-        *self.lock() = Inner { flowing: flow == Flow::Flowing, ..Inner::default() };
+        *self.lock() = Inner { flow, ..Inner::default() };
     }
 
     /// Whether someone sleeps on it.
@@ -70,12 +69,15 @@ impl SessionClock {
 }
 
 /// How time passes on a [`SessionClock`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Flow {
     /// A sleep ends when the schedule says so.
+    #[default]
     Scheduled,
-    /// A sleep ends at once.
+    /// A sleep ends at once: in serial runs there is no one to wait for.
     Flowing,
+    /// A sleep takes its time, as it does outside of a case.
+    Real,
 }
 
 impl Clock for SessionClock {
@@ -84,16 +86,16 @@ impl Clock for SessionClock {
     }
 
     async fn sleep(&self, how_long: Duration) {
-        let woken = {
-            let mut inner = self.lock();
-            if inner.flowing {
-                inner.now += how_long;
-                return;
+        let flow = self.lock().flow;
+        if flow != Flow::Scheduled {
+            if flow == Flow::Real {
+                tokio::time::sleep(how_long).await;
             }
-            let (wake, woken) = oneshot::channel();
-            inner.sleepers.push(Sleeper { how_long, wake });
-            woken
-        };
+            self.jump(how_long);
+            return;
+        }
+        let (wake, woken) = oneshot::channel();
+        self.lock().sleepers.push(Sleeper { how_long, wake });
         self.changed.notify_one();
         // The sender is dropped only when the case is over, and then no one is left to go on.
         let _ = woken.await;

@@ -121,9 +121,9 @@ impl Faults {
         let _ = turn.await;
     }
 
-    /// Forgets what was asked for. A flowing session meets no faults.
+    /// Forgets what was asked for. Only a scheduled session meets any.
     pub(crate) fn reset(&self, flow: Flow) {
-        *self.lock() = Inner { asked: None, calm: flow == Flow::Flowing };
+        *self.lock() = Inner { asked: None, calm: flow != Flow::Scheduled };
     }
 
     /// Whether a fault waits for its turn.
