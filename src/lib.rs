@@ -196,6 +196,8 @@ pub mod gate;
 pub mod histories;
 pub mod history;
 pub mod isolation;
+#[cfg(all(feature = "cli", not(loom)))]
+pub mod matrix;
 #[cfg(not(loom))]
 pub mod registry;
 pub mod replay;

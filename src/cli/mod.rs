@@ -8,6 +8,7 @@ mod demo;
 mod exit;
 mod explain;
 mod fuzz;
+mod matrix;
 mod outside;
 mod replay;
 mod shrink;
@@ -54,6 +55,8 @@ enum Command {
     Spec(spec::SpecArgs),
     /// Show the classic anomalies and what prevents them, one listing each.
     Demo(demo::DemoArgs),
+    /// Compare the ways to guard an operation: from which level on each holds, and what it costs there.
+    Matrix(matrix::MatrixArgs),
     /// Measure pgweave on the bug zoo: is each bug found, how soon, and how small does it get?
     Zoo(zoo::ZooArgs),
     /// Judge histories that others recorded, in the form of Jepsen's Elle.
@@ -98,6 +101,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Fuzz(args) => fuzz::run(args, &outside),
         Command::Spec(args) => spec::run(args, &outside),
         Command::Demo(args) => demo::run(args, &outside),
+        Command::Matrix(args) => matrix::run(args, &outside),
         Command::Zoo(args) => zoo::run(args, &outside),
         Command::Check(args) => check::run(args, &outside),
         Command::Db(args) => {

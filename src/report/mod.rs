@@ -11,6 +11,7 @@ mod explanation;
 pub mod github;
 pub mod json;
 pub mod listing;
+pub mod matrix;
 mod paint;
 pub mod picture;
 pub mod progress;

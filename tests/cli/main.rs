@@ -3,6 +3,7 @@
 
 mod check;
 mod fuzz;
+mod matrix;
 mod replay;
 mod usage;
 mod verify;

@@ -28,6 +28,7 @@ const OWN: &[(&str, &str)] = &[
 /// What is handed to the pgweave binary, with a sentence each. A new command of the binary gets a line here.
 const HANDED_OVER: &[(&str, &str)] = &[
     ("verify", "Checks the registry's variants at every isolation level, or one cell of that table."),
+    ("matrix", "Compares variants: from which level on each holds, and what it costs there."),
     ("replay", "Runs a case file again, and says whether every run gave the same history."),
     ("explain", "Runs a case file once and draws what happened: a page to walk through, SVG, Markdown."),
     ("shrink", "Makes a case file smaller while it still violates the same claim."),
