@@ -47,7 +47,7 @@ pub use watch::Watch;
 pub(crate) use worker::on_this_thread;
 
 use crate::check::contention::Contention;
-use crate::check::coverage::{Coverage, Exhausted};
+use crate::check::coverage::{Coverage, Covered, Exhausted};
 use crate::check::effort::Effort;
 use crate::explore::StrategyKind;
 use crate::explore::program::Program;
@@ -252,7 +252,8 @@ impl<S: Subject> Campaign<S> {
         if let Some(program) = &self.program {
             let enough = self.until_new.map(Enough::new);
             let results = self.work(&setup, plan::samples(program, self.cases), enough)?;
-            return self.report(&setup, results, None);
+            let waiting = waiting(&results);
+            return self.report(&setup, results, waiting, None);
         }
         let mut results = Vec::new();
         if self.random_from.is_none() && self.strategy == StrategyKind::Portfolio {
@@ -271,7 +272,8 @@ impl<S: Subject> Campaign<S> {
                 enough,
             )?);
         }
-        self.report(&setup, results, None)
+        let waiting = waiting(&results);
+        self.report(&setup, results, waiting, None)
     }
 
     /// Runs a schedule of each class of the one program, or of those of the small scope, round by round: what a small
@@ -315,7 +317,8 @@ impl<S: Subject> Campaign<S> {
                 .iter()
                 .try_fold(0_u64, |sum, program| sum.checked_add(u64::try_from(program.schedules()?).ok()?)),
         };
-        self.report(setup, results, Some(exhausted))
+        let waiting = sizes.iter().flatten().map(|program| program.exploration.waiting() as u64).sum();
+        self.report(setup, results, waiting, Some(exhausted))
     }
 
     fn setup(&self, server: Arc<Server>) -> Setup<S> {
@@ -358,6 +361,7 @@ impl<S: Subject> Campaign<S> {
         &self,
         setup: &Setup<S>,
         results: Vec<UnitResult<S::Op>>,
+        waiting: u64,
         exhausted: Option<Exhausted>,
     ) -> Result<Report<S::Op>, CampaignError> {
         let mut contention = Contention::default();
@@ -371,13 +375,14 @@ impl<S: Subject> Campaign<S> {
             effort += result.effort;
             coverage += result.coverage.clone();
         }
-        let mut coverage = coverage.covered();
-        coverage.exhausted = exhausted;
+        let mut coverage = Covered { waiting, exhausted, ..coverage.covered() };
         let violation = results.iter().find_map(|result| result.violation.as_ref());
         let finding = match violation {
             Some(violation) => Some(worker::on_this_thread(minimize::minimize(setup, violation))??),
             None => None,
         };
+        let early = cases < self.cases && finding.is_none() && !setup.watch.is_stopped();
+        coverage.ended_below = self.until_new.filter(|rare| early && coverage.is_new_class_rarer_than(*rare));
         let unknown = results.into_iter().find_map(|result| result.unknown);
         Ok(Report {
             verdict: verdict::of(finding.is_some(), unknown, &contention, exhausted.as_ref()),
@@ -404,7 +409,7 @@ impl<S: Subject> Campaign<S> {
         self.on_a_thread(|campaign| {
             let setup = campaign.setup(campaign.find_server()?);
             let result = worker::on_this_thread(minimize::reproduce(&setup, file))??;
-            campaign.report(&setup, vec![result], None)
+            campaign.report(&setup, vec![result], 0, None)
         })
     }
 
@@ -453,6 +458,12 @@ impl<S: Subject> Campaign<S> {
         }
         Ok(())
     }
+}
+
+/// Classes that are known and were not run, of the programs that were explored systematically.
+fn waiting<Op>(results: &[UnitResult<Op>]) -> u64 {
+    let explored = results.iter().filter_map(|result| result.explored.as_ref());
+    explored.map(|explored| explored.exploration.waiting() as u64).sum()
 }
 
 /// Where cases are saved: beside the manifest of the crate that is tested, else here.

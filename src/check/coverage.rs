@@ -122,13 +122,21 @@ impl Coverage {
         let once = |seen: &&Seen| seen.at_random == 1 && seen.systematically == 0;
         Covered {
             classes: self.classes.len() as u64,
+            waiting: 0,
             random_cases: self.classes.values().map(|seen| seen.at_random).sum(),
             seen_once: self.classes.values().filter(once).count() as u64,
             write_read,
             read_write,
             write_write,
             exhausted: None,
+            ended_below: None,
         }
+    }
+
+    /// Adds what a statement read and wrote. The same text may touch more in one run than in another.
+    fn know(&mut self, text: u64, (reads, writes): (u64, u64)) {
+        let known = self.statements.entry(text).or_default();
+        *known = (known.0 | reads, known.1 | writes);
     }
 
     /// Adds which statements of operations that overlapped used the same table.
@@ -142,7 +150,7 @@ impl Coverage {
                 tables.map(|(one, reach)| (hash(&one_line(&one.sql)), (reach.reads, reach.writes))).collect()
             })
             .collect();
-        self.statements.extend(texts.iter().flatten().copied());
+        texts.iter().flatten().for_each(|(text, reach)| self.know(*text, *reach));
         let spans = spans(history);
         for second in 0..prints.len() {
             for first in (0..second).filter(|first| prints[*first].session != prints[second].session) {
@@ -168,7 +176,7 @@ impl AddAssign for Coverage {
             sum.systematically += seen.systematically;
             sum.at_random += seen.at_random;
         }
-        self.statements.extend(other.statements);
+        other.statements.into_iter().for_each(|(text, reach)| self.know(text, reach));
         self.met.extend(other.met);
     }
 }
@@ -238,10 +246,12 @@ fn hash(value: &impl Hash) -> u64 {
 }
 
 /// Coverage in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Covered {
     /// Different classes of schedules that were run.
     pub classes: u64,
+    /// Classes that are known and were not run: a systematic exploration has seen them coming.
+    pub waiting: u64,
     /// Cases that were chosen at random.
     pub random_cases: u64,
     /// Classes that one random case showed and no other case.
@@ -254,6 +264,8 @@ pub struct Covered {
     pub write_write: Met,
     /// How many programs were run in all their classes, where that was asked for.
     pub exhausted: Option<Exhausted>,
+    /// The probability below which a new class was to be, where the random cases ended early because it was.
+    pub ended_below: Option<f64>,
 }
 
 /// Statement pairs that met in one way, and those that could by the tables they use.
@@ -287,6 +299,11 @@ impl Exhausted {
 }
 
 impl Covered {
+    /// Classes that were run, and those that are known to be there.
+    pub fn known_classes(&self) -> u64 {
+        self.classes + self.waiting
+    }
+
     /// The probability that one more random case shows a class that no case has shown, as Good and Turing estimate it
     /// (I. J. Good, Biometrika 1953): the share of random cases whose class no other case has shown. None before there
     /// is a random case.
@@ -305,10 +322,17 @@ impl Covered {
 impl fmt::Display for Covered {
     /// `12 classes of schedules, a new one in 3.0 % of further random cases; statement pairs met: 4 of 4 write–read, …`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let classes = if self.classes == 1 { "class" } else { "classes" };
-        write!(f, "{} {classes} of schedules", self.classes)?;
+        let known = self.known_classes();
+        let classes = if known == 1 { "class" } else { "classes" };
+        match self.waiting {
+            0 => write!(f, "{known} {classes} of schedules")?,
+            _ => write!(f, "{} of {known} known {classes} of schedules", self.classes)?,
+        }
         if let Some(estimate) = self.new_class() {
             write!(f, ", a new one in about {:.1} % of further random cases", estimate * 100.0)?;
+        }
+        if let Some(probability) = self.ended_below {
+            write!(f, " and so rarer than {probability}, which ended it early")?;
         }
         let ways = [
             (self.write_read, "write–read"),
@@ -355,6 +379,7 @@ impl Serialize for Covered {
         #[derive(Serialize)]
         struct Line {
             classes: u64,
+            known_classes: u64,
             random_cases: u64,
             seen_once: u64,
             new_class: Option<f64>,
@@ -362,9 +387,11 @@ impl Serialize for Covered {
             read_write: Met,
             write_write: Met,
             exhausted: Option<Exhausted>,
+            ended_below: Option<f64>,
         }
         let line = Line {
             classes: self.classes,
+            known_classes: self.known_classes(),
             random_cases: self.random_cases,
             seen_once: self.seen_once,
             new_class: self.new_class().map(|estimate| (estimate * 1e6).round() / 1e6),
@@ -372,6 +399,7 @@ impl Serialize for Covered {
             read_write: self.read_write,
             write_write: self.write_write,
             exhausted: self.exhausted,
+            ended_below: self.ended_below,
         };
         line.serialize(serializer)
     }

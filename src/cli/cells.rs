@@ -39,11 +39,20 @@ impl Place {
 
 /// How many of the cells are finished.
 #[derive(Debug, Default)]
-pub(super) struct Finished(AtomicUsize);
+pub(super) struct Finished {
+    cells: AtomicUsize,
+    /// Those that ended early.
+    enough: AtomicUsize,
+}
 
 impl Finished {
     pub(super) fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.cells.load(Ordering::Relaxed)
+    }
+
+    /// Those that ended early, since a new class had become rare.
+    pub(super) fn enough(&self) -> usize {
+        self.enough.load(Ordering::Relaxed)
     }
 }
 
@@ -58,7 +67,12 @@ pub(super) fn run_all(
     campaign: impl Fn(Place) -> Campaign<RegistrySubject> + Sync,
 ) -> Result<Vec<Report<Op>>, CampaignError> {
     let lanes_of_each = if places.len() == 1 { lanes } else { 1 };
-    side_by_side(places, lanes, &finished.0, |place| campaign(*place).lanes(lanes_of_each).run())
+    side_by_side(places, lanes, &finished.cells, |place| {
+        let report = campaign(*place).lanes(lanes_of_each).run()?;
+        let enough = report.coverage.ended_below.is_some();
+        finished.enough.fetch_add(enough.into(), Ordering::Relaxed);
+        Ok(report)
+    })
 }
 
 /// A report as a cell of the table.

@@ -186,6 +186,11 @@ impl ByClasses {
         self.classes.len()
     }
 
+    /// How many beginnings are known that lead to classes which have not been run.
+    pub fn waiting(&self) -> usize {
+        self.proposed.values().map(VecDeque::len).sum()
+    }
+
     /// How many schedules the classes have that were run; none when that is too much to count.
     pub fn schedules(&self) -> Option<u128> {
         self.classes.iter().try_fold(0_u128, |sum, order| sum.checked_add(order.schedules()?))

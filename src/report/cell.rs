@@ -52,7 +52,7 @@ impl Expected {
 }
 
 /// What was found in one variant at one level.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
     /// The variant, as on the command line: `register/naive`.
     pub variant: String,

@@ -217,7 +217,7 @@ fn cell(variant: &str, isolation: Isolation, verdict: Verdict, expected: Expecte
         write_read: met(4),
         read_write: met(5),
         write_write: Met::default(),
-        exhausted: None,
+        ..Covered::default()
     };
     Cell {
         variant: variant.into(),

@@ -23,6 +23,8 @@ pub struct Status {
     pub cells: usize,
     /// Cases that were run, in all cells.
     pub cases: u64,
+    /// Cells that ended early, since a new class of schedules had become rare.
+    pub cells_enough: usize,
     /// Time since the work began.
     pub elapsed: Duration,
 }
@@ -43,8 +45,12 @@ impl Status {
             String::new()
         };
         let cases = thousands(self.cases);
+        let enough = match self.cells_enough {
+            0 => String::new(),
+            cells => format!(", {cells} had enough"),
+        };
         let line = format!(
-            "[{}/{}] {cases} cases{rate}, {:.0} s  {}",
+            "[{}/{}{enough}] {cases} cases{rate}, {:.0} s  {}",
             self.cells_done,
             self.cells,
             seconds.floor(),
@@ -117,8 +123,15 @@ mod tests {
             cells_done: 3,
             cells: 84,
             cases,
+            cells_enough: 0,
             elapsed: Duration::from_millis(milliseconds),
         }
+    }
+
+    #[test]
+    fn cells_that_ended_early_are_told() {
+        let status = Status { cells_enough: 2, ..status(900, 500) };
+        assert_eq!(status.line(80), "[3/84, 2 had enough] 900 cases, 0 s  register/naive at read-committed");
     }
 
     #[test]

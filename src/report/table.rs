@@ -162,6 +162,11 @@ impl<'a> Sheet<'a> {
                 "second lines: cases run, and the share of them in which sessions met on the same tables";
             lines(out, self.page, 0, Style::Dim, how);
         }
+        if let Some(rare) = cells.iter().find_map(|cell| cell.coverage.ended_below) {
+            let why =
+                format!("≤ = ended early: one more random case shows a new class with less than {rare}");
+            lines(out, self.page, 0, Style::Dim, &why);
+        }
         for claim in &self.claims {
             lines(out, self.page, 0, Style::Dim, &format!("{} = {claim}", pad(&self.letter(claim), 1)));
         }
@@ -212,7 +217,8 @@ impl<'a> Sheet<'a> {
 /// How much stands behind a verdict.
 fn weight(cell: &Cell) -> String {
     let share = (cell.contention.met.min(cell.cases) * 100).checked_div(cell.cases).unwrap_or(0);
-    format!("  {} · {share} %", thousands(cell.cases))
+    let ended = if cell.coverage.ended_below.is_some() { " ≤" } else { "" };
+    format!("  {} · {share} %{ended}", thousands(cell.cases))
 }
 
 #[cfg(test)]

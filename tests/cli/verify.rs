@@ -102,6 +102,25 @@ fn the_same_seed_gives_the_same_verdict_and_the_same_file_however_many_lanes_the
 }
 
 #[test]
+fn a_cell_ends_early_once_a_new_class_is_rare_and_says_so() {
+    let scratch = Scratch::new("until-new");
+    let cell = "verify --variant update/atomic --isolation read-committed --sessions 2..=2";
+    let run = |flags: &str| last_line(&scratch.run(&format!("{cell} {flags} --format json")).out);
+    let early = run("--cases 600 --until-new 0.99 --lanes 3");
+    let coverage = &early["coverage"];
+    assert!(early["cases"].as_u64() < Some(600), "{early}");
+    assert_eq!(coverage["ended_below"], Value::from(0.99));
+    assert!(coverage["new_class"].as_f64() < Some(0.99), "{early}");
+    assert!(coverage["known_classes"].as_u64() >= coverage["classes"].as_u64(), "{early}");
+    assert_eq!(run("--cases 600 --until-new 0.99 --lanes 1"), early, "however many lanes there are");
+    // The canary: the same campaign without it goes on to its end, and so does one that asks for more.
+    for flags in ["--cases 40", "--cases 40 --until-new 1e-3"] {
+        let whole = run(flags);
+        assert_eq!((&whole["cases"], &whole["coverage"]["ended_below"]), (&Value::from(40), &Value::Null));
+    }
+}
+
+#[test]
 fn every_cell_is_as_expected_and_the_result_is_all_that_is_on_stdout() {
     let scratch = Scratch::new("all");
     let mut command = scratch.pgweave("verify --cases 40 --format json");

@@ -124,3 +124,18 @@ fn statements_meet_in_three_ways_while_their_operations_overlap() {
     expect!["1 class of schedules, a new one in about 100.0 % of further random cases; statement pairs met: 0 of 6 write–read, 0 of 6 read–write, 0 of 4 write–write"]
         .assert_eq(&survey(&serial));
 }
+
+#[test]
+fn what_met_is_among_what_could() {
+    let mut once = Coverage::default();
+    once.know(1, (0, 1));
+    let mut again = Coverage { met: BTreeSet::from([(Way::WriteWrite, 1, 1)]), ..Coverage::default() };
+    // The same text reads here and writes there.
+    again.know(1, (1, 0));
+    once += again;
+    let covered = once.covered();
+    assert_eq!(
+        (covered.write_write, covered.write_read),
+        (Met { met: 1, known: 1 }, Met { met: 0, known: 1 })
+    );
+}
