@@ -1,6 +1,7 @@
 //! `pgweave zoo`: measures pgweave on the bug zoo, a line a case and level, totals last.
 
 mod classes;
+mod shrinking;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,6 +44,9 @@ pub(super) struct ZooArgs {
     /// Runs each case, and its mended form, in all its schedules and by classes, and compares what they come to.
     #[arg(long, conflicts_with_all = ["strategy", "schedules", "replays", "seed"])]
     classes: bool,
+    /// Shrinks this many random programs of each case and level instead: three or four sessions of up to three operations.
+    #[arg(long, value_name = "N", conflicts_with_all = ["strategy", "schedules", "replays", "classes"])]
+    shrinking: Option<u64>,
     /// Cases that run side by side; two a core where it is left out.
     #[arg(long, default_value_t = lanes_by_default())]
     lanes: usize,
@@ -55,6 +59,10 @@ pub(super) fn run(args: ZooArgs, outside: &Outside) -> anyhow::Result<Exit> {
     let cells = cells(&args)?;
     if args.classes {
         return classes::run(&cells, args.lanes, args.format, outside);
+    }
+    if let Some(programs) = args.shrinking {
+        let seeds = args.seed..args.seed.saturating_add(programs);
+        return shrinking::run(&cells, seeds, args.lanes, args.format, outside);
     }
     let started = Instant::now();
     let done = Arc::new(AtomicUsize::new(0));

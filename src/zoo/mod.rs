@@ -14,6 +14,7 @@ mod measure;
 mod outcome;
 mod promotion;
 mod queue;
+mod shrinking;
 mod snapshot;
 mod versions;
 
@@ -29,6 +30,7 @@ use crate::subject::{Session, Subject, Whom};
 
 pub use classes::{Classes, classes};
 pub use measure::{Fix, Found, Measured, Options, Totals, measure};
+pub use shrinking::{Shrunken, shrunken};
 
 /// The levels at which every case is run. READ UNCOMMITTED is READ COMMITTED on PostgreSQL.
 pub const LEVELS: [Isolation; 3] = [ReadCommitted, RepeatableRead, Serializable];

@@ -5,6 +5,7 @@
 mod classes;
 mod faults;
 mod graph;
+mod shrunk;
 
 use std::sync::LazyLock;
 
