@@ -13,6 +13,7 @@ use crate::check::coverage::{Covered, Exhausted};
 use crate::check::effort::Effort;
 use crate::isolation::Isolation;
 use crate::replay::{CaseFile, CaseFileError, step_texts};
+use crate::report::picture::{self, Picture};
 use crate::report::{self, Page, Saved};
 
 /// "Could not tell" is not "holds".
@@ -99,6 +100,19 @@ impl<Op: Serialize + Clone> Report<Op> {
         let explanation = self.explanation();
         let judgements = &finding.opinion.judgements;
         Some(listing(&file, &finding.history, judgements, explanation.as_ref(), saved, page))
+    }
+
+    /// The finding as a page to walk through, if there is one.
+    pub fn page(&self, saved: Option<Saved<'_>>) -> Option<String> {
+        let (found, file) = (self.finding.as_ref()?, self.case_file()?);
+        let explanation = self.explanation();
+        let mut shown = report::Finding::of(&file, &found.history);
+        shown.explanation = explanation.as_ref();
+        shown.judgements =
+            found.opinion.judgements.iter().map(|(name, judgement)| (name.as_str(), judgement)).collect();
+        shown.saved = saved;
+        let edges = found.rows.as_ref().map(report::edges).unwrap_or_default();
+        Some(picture::html(&Picture { finding: &shown, edges: &edges }))
     }
 
     /// Why no serial order explains the finding, or what it is instead; none where there is no finding.

@@ -74,7 +74,8 @@ fn show(args: &ExplainArgs, explained: &Explained<Op>, page: Page) -> anyhow::Re
     Ok(())
 }
 
-fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+/// Writes a page where it was asked for, and says so.
+pub(super) fn write(file: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::write(file, text).map_err(|error| {
         anyhow::anyhow!("cannot write {}: {error}; name a file in a folder that is there", file.display())
     })?;

@@ -1,7 +1,7 @@
 //! `pgweave verify`: the registry in every variant at every level as a table, or one cell of it as a listing.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,14 +9,16 @@ use clap::{Args, ValueEnum};
 
 use super::Exit;
 use super::cells::{Finished, Place, cell, run_all};
+use super::explain::write;
 use super::outside::Outside;
 use crate::campaign::{CASES, Campaign, CampaignError, Report, Verdict, lanes_by_default, regressions};
 use crate::explore::StrategyKind;
 use crate::isolation::Isolation;
 use crate::registry::{Op, Variant};
+use crate::report::index::{self, Found, Index};
 use crate::report::json::{Shown, cell_line, total_line};
 use crate::report::progress::Status;
-use crate::report::{Cell, Match, Saved, Total, github, one_cell, table};
+use crate::report::{Cell, Match, Page, Saved, Total, github, one_cell, table};
 
 /// The command that a user types to replay a file.
 pub(super) const REPLAY: &str = "cargo xtask replay";
@@ -38,6 +40,9 @@ pub(super) struct VerifyArgs {
     /// How to write the result.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Write a page of all cells and found cases to this file.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Where a violating case of a single cell is saved; proptest-regressions where it is left out.
     #[arg(long, value_name = "FOLDER")]
     save: Option<PathBuf>,
@@ -114,6 +119,9 @@ pub(super) fn run(args: VerifyArgs, outside: &Outside) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let cells: Vec<Cell> = places.iter().zip(&reports).map(|(place, report)| cell(*place, report)).collect();
+    if let Some(file) = &args.html {
+        write_page(file, &args.how, &cells, &reports, started)?;
+    }
     match (places.as_slice(), reports.as_slice()) {
         ([_], [report]) => show_one(&args, outside, &cells[0], report),
         _ => show_all(&args, outside, &cells, &reports, started),
@@ -125,6 +133,13 @@ impl How {
     pub(super) fn of(&self, place: Place) -> Campaign<crate::registry::RegistrySubject> {
         let campaign = place.campaign().cases(self.cases()).strategy(self.strategy);
         campaign.seed(self.seed).sessions(self.sessions.clone())
+    }
+
+    /// The flags that run the same cases again.
+    fn in_words(&self) -> String {
+        let (cases, strategy, seed) = (self.cases(), self.strategy, self.seed);
+        let sessions = format!("{}..={}", self.sessions.start(), self.sessions.end());
+        format!("--cases {cases} --strategy {strategy} --seed {seed} --sessions {sessions}")
     }
 
     /// Cases a cell, at the most.
@@ -143,7 +158,8 @@ pub(super) fn status(places: &[Place], finished: Arc<Finished>) -> impl Fn(u64) 
         let done = finished.count();
         let at = places.get(done.min(places.len() - 1));
         let what = at.map(|place| Status::of(place.variant.name(), place.isolation)).unwrap_or_default();
-        Status { what, cells_done: done, cells: places.len(), cases, ..Status::default() }
+        let cells_enough = finished.enough();
+        Status { what, cells_done: done, cells: places.len(), cases, cells_enough, ..Status::default() }
     }
 }
 
@@ -172,6 +188,30 @@ fn show_one(args: &VerifyArgs, outside: &Outside, cell: &Cell, report: &Report<O
         Verdict::Violated => Exit::Violated,
         Verdict::Unknown(_) => Exit::CouldNot,
     })
+}
+
+fn write_page(
+    file: &Path,
+    how: &How,
+    cells: &[Cell],
+    reports: &[Report<Op>],
+    started: Instant,
+) -> anyhow::Result<()> {
+    let found = |(place, (cell, report)): (usize, (&Cell, &Report<Op>))| {
+        let again = format!("cargo xtask verify --variant {} --isolation {}", cell.variant, cell.isolation);
+        let tales = report.explanation().map(|explanation| explanation.tales).unwrap_or_default();
+        Some(Found {
+            cell: place,
+            anomaly: tales.into_iter().next().map(|tale| tale.name),
+            listing: report.listing(None, Page::PLAIN)?,
+            page: report.page(None)?,
+            command: format!("{again} {}", how.in_words()),
+        })
+    };
+    let total = Total::of(cells, started.elapsed());
+    let found = cells.iter().zip(reports).enumerate().filter_map(found).collect();
+    let page = index::html(&Index { subject: "registry", cells, total: &total, found });
+    write(file, &page)
 }
 
 fn show_all(

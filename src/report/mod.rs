@@ -9,6 +9,7 @@ pub mod checked;
 pub mod cycle;
 mod explanation;
 pub mod github;
+pub mod index;
 pub mod json;
 pub mod listing;
 pub mod matrix;

@@ -147,6 +147,17 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
+    /// Follows the link that `selector` names, and waits until the page is there that it leads to.
+    pub fn follow(&mut self, selector: &str) {
+        let loaded = |event: &Value| event["method"] == "Page.loadEventFired";
+        self.events.retain(|event| !loaded(event));
+        self.evaluate(&format!("void document.querySelector({}).click()", json!(selector)));
+        while !self.events.iter().any(loaded) {
+            let event = self.receive();
+            self.events.push(event);
+        }
+    }
+
     /// The text that is rendered of the first element that `selector` names.
     pub fn text(&mut self, selector: &str) -> String {
         let found = self.evaluate(&format!("document.querySelector({})?.innerText", json!(selector)));

@@ -5,6 +5,7 @@
 #![cfg(not(loom))]
 
 mod browser;
+mod index;
 #[path = "../common/loud.rs"]
 mod loud;
 mod made;

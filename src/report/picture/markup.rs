@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::super::text::visible;
 
 /// Text for SVG and HTML, also within quotes.
-pub(super) fn escape(text: &str) -> String {
+pub(in crate::report) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in visible(text).chars() {
         match c {
@@ -22,7 +22,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// JSON that may stand inside a `<script>`: no `<` ends it or opens a comment.
-pub(super) fn json(value: &impl serde::Serialize) -> String {
+pub(in crate::report) fn json(value: &impl serde::Serialize) -> String {
     let text = serde_json::to_string(value).unwrap_or_else(|error| format!("\"{error}\""));
     text.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }

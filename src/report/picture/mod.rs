@@ -7,7 +7,7 @@
 
 mod html;
 mod lanes;
-mod markup;
+pub(super) mod markup;
 mod mermaid;
 mod svg;
 mod timeline;
@@ -19,6 +19,7 @@ use crate::check::{Evidence, Judgement};
 
 pub use html::html;
 pub use mermaid::markdown;
+pub(super) use svg::COLOURS;
 pub use svg::svg;
 
 /// What is drawn.

@@ -5,7 +5,7 @@ use super::Picture;
 use super::lanes;
 
 /// Colours by name, for light and for dark.
-pub(super) const COLOURS: &str = include_str!("colours.css");
+pub(in crate::report) const COLOURS: &str = include_str!("colours.css");
 /// How lanes look, in those colours.
 pub(super) const LANES: &str = include_str!("lanes.css");
 
