@@ -204,6 +204,15 @@ impl Gate {
         view
     }
 
+    /// Forgets that a backend of `session` has reported a wait: it has been granted its lock. Should it wait again in the
+    /// same statement, it will report that wait, too, once its deadlock check is made.
+    pub fn forget_lock_report(&self, session: SessionId) {
+        let mut connections = self.shared.connections.borrow_mut();
+        for link in connections.values_mut().filter(|link| link.connection.session == session) {
+            link.connection.lock_wait = LockWait::None;
+        }
+    }
+
     /// Lets the first held group of `session` go to the server, if one is held.
     pub fn release(&self, session: SessionId) {
         let mut connections = self.shared.connections.borrow_mut();

@@ -12,8 +12,8 @@
 //!    has waited longest is let go, and all begins again; when none has been granted anything, all is settled.
 //!
 //! A cycle never becomes stable; the deadlock detector ends it. Where backends report their waits, a session is asked about only
-//! when it has reported: its one deadlock check is then spent, and the session that closes a cycle is its only possible
-//! victim. Where they are not made to ([`Asking::Soon`]), a wait that is seen for as long as PostgreSQL's isolation
+//! when it has reported: the one deadlock check of that wait is then spent, and the session that closes a cycle is its only
+//! possible victim. One that is granted its lock may wait again in the same statement, and must report that, too. Where they are not made to ([`Asking::Soon`]), a wait that is seen for as long as PostgreSQL's isolation
 //! tester looks is a wait too, be it part of a cycle or not.
 //!
 //! Nothing here knows what the sessions are: a subject's operations and a spec's steps are settled alike.
@@ -177,6 +177,8 @@ impl<'a> Settler<'a> {
         let mut ask_every = if self.asking == Asking::Soon { ASK_SOON_MIN } else { ASK_EVERY_MIN };
         let mut silent = false;
         let mut gone_on = false;
+        // Since when a report of a wait could have come.
+        let mut awaited = started;
         self.lasting.clear();
         self.seen_waiting.clear();
         loop {
@@ -190,7 +192,7 @@ impl<'a> Settler<'a> {
                 }
                 let ask = gone_on || crew.may_have_released() || self.observer.has_unlocking_functions();
                 if ask && self.let_go(crew).await? {
-                    gone_on = true;
+                    (gone_on, silent, awaited) = (true, false, Instant::now());
                     continue;
                 }
                 if self.asking == Asking::Soon {
@@ -207,7 +209,7 @@ impl<'a> Settler<'a> {
                 return Err(Stop::Hung(crew.why_running(running[0], self.limit)));
             }
             if self.pause(ask_every.min(left)).await? == Heard::Nothing {
-                silent = self.asking != Asking::OnReport || started.elapsed() > REPORT_WAIT_MAX;
+                silent = self.asking != Asking::OnReport || awaited.elapsed() > REPORT_WAIT_MAX;
                 ask_every = (ask_every * 2).min(ASK_EVERY_MAX);
             }
         }
@@ -319,6 +321,9 @@ impl<'a> Settler<'a> {
         }
         for session in &free {
             self.blocked.remove(session);
+            // What it reported is over. It may go on to another lock in the same statement, and close a cycle there: held
+            // still on the strength of the old report, it would never find out.
+            self.gate.forget_lock_report(*session);
             self.still.go(*session);
         }
         Ok(!free.is_empty())

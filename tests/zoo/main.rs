@@ -3,6 +3,7 @@
 #![cfg(all(feature = "cli", not(loom)))]
 
 mod classes;
+mod deadlocks;
 mod faults;
 mod graph;
 mod shrunk;
