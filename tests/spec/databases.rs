@@ -21,7 +21,8 @@ fn a_database_in_which_something_is_left_is_not_used_again() {
     ];
     let used = Mutex::new(Vec::new());
     let run = async |house: &mut House<'_>, text: &&str| {
-        used.lock().unwrap().push(house.room().database().await?.name().to_owned());
+        let name = house.room().database().await?.name().to_owned();
+        used.lock().unwrap().push(name);
         listed(&spec(text), "left", house, StageOptions::default()).await.1.unwrap();
         Ok::<_, ServerError>(())
     };
