@@ -328,6 +328,15 @@ impl Gate {
             .collect()
     }
 
+    /// Takes back that backends of `session` have reported a wait: that one is over, and the next one, for another lock, has
+    /// a deadlock check of its own.
+    pub fn forget_waits(&self, session: SessionId) {
+        let mut connections = self.shared.connections.borrow_mut();
+        for link in connections.values_mut().filter(|link| link.connection.session == session) {
+            link.connection.lock_wait = LockWait::None;
+        }
+    }
+
     /// Which sessions broke the protocol or died in mid-message since this was last asked, and how.
     pub fn take_broken(&self) -> Vec<(SessionId, String)> {
         std::mem::take(&mut self.shared.broken.borrow_mut())

@@ -319,6 +319,9 @@ impl<'a> Settler<'a> {
         }
         for session in &free {
             self.blocked.remove(session);
+            // Whoever waits for several, one after the other, would else be held still before it has looked for a deadlock
+            // with the next.
+            self.gate.forget_waits(*session);
             self.still.go(*session);
         }
         Ok(!free.is_empty())
