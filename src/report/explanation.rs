@@ -3,9 +3,13 @@
 //!
 //! It tells what `rows` found, in words, and computes nothing of it.
 
+mod chain;
 mod instead;
 
 use serde_json::Value;
+
+pub use chain::{Became, Chain, Link};
+use chain::{Moments, chain};
 
 use instead::instead;
 
@@ -15,7 +19,7 @@ use super::text::{clip, counted};
 use crate::check::graph::{Kinds, refuted_by};
 use crate::history::History;
 use crate::rows::{
-    Account, Because, Dependency, Graph, Image, Likeness, RowId, Rows, Unit, VersionId, shown,
+    Account, Because, Dependency, Graph, Image, Likeness, Rows, Unit, VersionId, shown,
 };
 
 /// More columns of a row than this are left out of a sentence.
@@ -34,15 +38,6 @@ pub struct Explanation {
     pub chains: Vec<Chain>,
     /// What limits all this.
     pub notes: Vec<String>,
-}
-
-/// A row and its versions, in the order in which they were written; those that were rolled back included.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chain {
-    /// What the row is called: `accounts #1`.
-    pub row: String,
-    /// The step that wrote each version, counted from 0, and what it did, in words.
-    pub versions: Vec<(Option<usize>, String)>,
 }
 
 /// One anomaly in words.
@@ -88,7 +83,9 @@ pub fn explanation(rows: &Rows, history: &History) -> Explanation {
                 .to_owned(),
         );
     }
-    let chains = (0..rows.followed.rows.len()).filter_map(|row| teller.chain(row)).collect();
+    let (moments, sessions) = (Moments::of(&rows.followed, history), history.outcomes.len());
+    let rows = 0..rows.followed.rows.len();
+    let chains = rows.filter_map(|row| chain(&teller, row, &moments, sessions)).collect();
     Explanation { tales, instead, chains, notes }
 }
 
@@ -215,26 +212,6 @@ impl<'a> Teller<'a> {
                 format!("{} is a transaction of session {}: {steps}", self.name(node), known.session)
             }
         }
-    }
-
-    /// The versions of a row that somebody wrote.
-    fn chain(&self, row: RowId) -> Option<Chain> {
-        let followed = &self.rows.followed;
-        let versions = &followed.rows[row].versions;
-        let told = |version: &VersionId| {
-            let known = &followed.versions[*version];
-            let Some(writer) = known.writer else {
-                let held = known.image.as_ref().map(|image| pairs(image, |_| true)).unwrap_or_default();
-                return (None, format!("at first: {held}"));
-            };
-            let step = known.statement.and_then(|number| followed.statements[number].step);
-            let taken_back = if followed.is_committed(*version) { "" } else { ", and that was rolled back" };
-            let session = followed.transactions[writer].session;
-            (step, format!("{session} {}{taken_back}", self.wrote(Some(*version))))
-        };
-        let is_written = versions.iter().any(|version| followed.versions[*version].writer.is_some());
-        is_written
-            .then(|| Chain { row: followed.row_name(row), versions: versions.iter().map(told).collect() })
     }
 
     fn steps(&self, because: &Because) -> Vec<usize> {

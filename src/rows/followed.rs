@@ -157,6 +157,18 @@ impl Followed {
         self.newest(row, Some(asked.txn), self.snapshot(asked), asked.sent)
     }
 
+    /// The version of `row` that a statement of `session` would see that is sent at this moment.
+    pub fn seen_at(&self, session: SessionId, row: RowId, at: usize) -> Option<VersionId> {
+        let is_open = |txn: &Txn| txn.session == session && txn.began < at && at <= txn.ended;
+        let open = self.transactions.iter().rposition(is_open);
+        let taken = open.and_then(|txn| {
+            let transaction = &self.transactions[txn];
+            let stays = transaction.isolation >= Isolation::RepeatableRead;
+            transaction.snapshot.filter(|snapshot| stays && *snapshot < at)
+        });
+        self.newest(row, open, taken.unwrap_or(at), at)
+    }
+
     /// Whether a version came to stay: its writer committed it.
     pub fn is_committed(&self, version: VersionId) -> bool {
         let version = &self.versions[version];

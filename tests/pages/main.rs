@@ -8,6 +8,7 @@ mod browser;
 #[path = "../common/loud.rs"]
 mod loud;
 mod made;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
