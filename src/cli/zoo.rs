@@ -119,7 +119,7 @@ fn options(args: &ZooArgs) -> Options {
 }
 
 /// Does `work` for each of `cells`, `lanes` at a time, and returns what came of them in their order.
-fn side_by_side<Cell: Sync, Done: Send>(
+pub(super) fn side_by_side<Cell: Sync, Done: Send>(
     cells: &[Cell],
     lanes: usize,
     done: &AtomicUsize,
