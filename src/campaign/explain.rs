@@ -5,12 +5,13 @@ use super::replay::{Replayed, Replayer};
 use super::stand::lost_or;
 use super::{CampaignError, verdict, worker};
 use crate::case::Case;
+use crate::check::{Judgement, Run};
 use crate::explore::follow::Follow;
 use crate::history::History;
 use crate::replay::CaseFile;
 use crate::report::picture::Edge;
 use crate::report::{self, Explanation, Page, Saved};
-use crate::rows::{Likeness, Rows};
+use crate::rows::{Likeness, Rows, Serial};
 use crate::subject::Subject;
 use crate::weave::{Lane, LaneError};
 
@@ -49,12 +50,14 @@ pub(super) fn told(rows: &Result<Rows, String>, history: &History) -> Explanatio
     }
 }
 
-/// Runs `case` again with its rows followed. That they cannot be is no error but told in words.
+/// Runs `case` again with its rows followed. That they cannot be is no error but told in words. Where it matters for what
+/// is told whether a serial order explains the run, `judge` is asked.
 ///
 /// # Errors
 /// When the lane is of no more use.
 pub(super) async fn follow<S: Subject>(
     lane: &mut Lane<S>,
+    judge: &mut Judge<S>,
     case: &Case<S::Op>,
     history: &History,
 ) -> Result<Result<Rows, String>, LaneError> {
@@ -67,6 +70,13 @@ pub(super) async fn follow<S: Subject>(
     };
     let mut rows = watched.rows;
     rows.likeness = if watched.traced.history == *history { Likeness::Same } else { Likeness::Different };
+    if rows.is_in_doubt() {
+        rows.serial = match judge.serial(lane, &Run { case, history }).await? {
+            Judgement::Holds => Serial::Explained,
+            Judgement::Violated(_) => Serial::Refuted,
+            Judgement::Unknown(_) => Serial::Unknown,
+        };
+    }
     Ok(Ok(rows))
 }
 
@@ -88,10 +98,10 @@ impl<S: Subject> Replayer<S> {
         self.watch.count_case();
         let mut strategy = Follow::new(&file.case.schedule);
         let history = lane.run(&file.case, &mut strategy).await.map_err(lost)?.history;
-        let judged = Judge::new(self.subject.clone()).judge(lane, &file.case, &history).await;
-        let opinion = judged.map_err(lost)?;
+        let mut judge = Judge::new(self.subject.clone());
+        let opinion = judge.judge(lane, &file.case, &history).await.map_err(lost)?;
         self.watch.count_case();
-        let rows = follow(lane, &file.case, &history).await.map_err(lost)?;
+        let rows = follow(lane, &mut judge, &file.case, &history).await.map_err(lost)?;
         standing.close(&server).await?;
         let departures = file.departures(&history);
         let replayed = Replayed { file, history, opinion, times: 1, identical: 1, departures };

@@ -125,7 +125,15 @@ impl<S: Subject> Judge<S> {
         Ok(matches!(judgement, Judgement::Violated(_)))
     }
 
-    async fn serial(&mut self, lane: &mut Lane<S>, run: &Run<'_, S::Op>) -> Result<Judgement, LaneError> {
+    /// Whether a serial order explains the run, by re-execution.
+    ///
+    /// # Errors
+    /// When the lane is of no more use.
+    pub(super) async fn serial(
+        &mut self,
+        lane: &mut Lane<S>,
+        run: &Run<'_, S::Op>,
+    ) -> Result<Judgement, LaneError> {
         let mut search = SerialSearch::new(run);
         while let Some(order) = search.next() {
             let ops: Vec<_> = order.iter().map(|id| (*id, op_of(run.case, *id))).collect();

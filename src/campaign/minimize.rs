@@ -100,7 +100,7 @@ async fn shrink<S: Subject>(
     let again = lane.run(&case, &mut Follow::new(&case.schedule)).await.map_err(lost)?.history;
     let opinion = judge.judge(lane, &case, &history).await.map_err(lost)?;
     let took = started.elapsed();
-    let rows = follow(lane, &case, &history).await.map_err(lost)?;
+    let rows = follow(lane, judge, &case, &history).await.map_err(lost)?;
     tracing::info!(claim = violation.claim, reruns, schedule = %history.schedule(), "shrunk");
     Ok(Finding {
         case: Case { schedule: history.schedule(), ..case },

@@ -17,6 +17,7 @@
 //! random programs; [`Campaign::strategy`] asks for another exploration. The same seed gives the same cases, the same verdict
 //! and the same case file, however many lanes there are: of several violations the one counts whose unit comes first.
 
+mod agree;
 mod compare;
 mod error;
 mod explain;
@@ -34,6 +35,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use agree::{Agreement, Comparing, Disagreement, agree};
 pub use compare::{Compared, compare};
 pub use error::CampaignError;
 pub use explain::Explained;

@@ -1,4 +1,6 @@
-//! `pgweave check`: judges histories that others recorded.
+//! `pgweave check`: judges histories that others recorded, and what cases of pgweave's own do.
+
+mod case;
 
 use std::path::PathBuf;
 
@@ -13,7 +15,8 @@ use crate::report::checked;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// Histories of lists (append) or registers (w), as EDN or as JSON lines, one operation a line.
+    /// Histories of lists (append) or registers (w), as EDN or as JSON lines, one operation a line; or case files (.toml),
+    /// which are run.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The level that must hold. What PostgreSQL calls REPEATABLE READ is snapshot-isolation.
@@ -51,6 +54,17 @@ impl From<Keys> for KeyOrder {
 pub(super) fn run(args: CheckArgs, outside: &Outside) -> anyhow::Result<Exit> {
     let mut exits = Vec::new();
     for file in &args.files {
+        if case::is_case(file) {
+            let checked = case::check(file, args.model, args.format, outside);
+            exits.push(checked.unwrap_or_else(|error| {
+                eprintln!("error: {error}");
+                super::exit::of(&error)
+            }));
+            if exits.last() == Some(&Exit::Interrupted) {
+                return Ok(Exit::Interrupted);
+            }
+            continue;
+        }
         match read(file, args.keys.into()).map(|recorded| recorded.judge(args.model)) {
             Ok(judged) => {
                 match args.format {

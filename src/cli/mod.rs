@@ -1,6 +1,7 @@
 //! The command line: flags, files, terminals and exit codes around the library. One subcommand, one file. stdout has
 //! the result, stderr the talk.
 
+mod agree;
 mod cells;
 mod check;
 mod db;
@@ -59,7 +60,9 @@ enum Command {
     Matrix(matrix::MatrixArgs),
     /// Measure pgweave on the bug zoo: is each bug found, how soon, and how small does it get?
     Zoo(zoo::ZooArgs),
-    /// Judge histories that others recorded, in the form of Jepsen's Elle.
+    /// Hold re-execution and the dependency graph against each other on random cases.
+    Agree(agree::AgreeArgs),
+    /// Judge histories that others recorded, in the form of Jepsen's Elle, or what a case does.
     Check(check::CheckArgs),
     /// Manage a PostgreSQL server that outlives the command.
     Db(db::DbArgs),
@@ -103,6 +106,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(args, &outside),
         Command::Matrix(args) => matrix::run(args, &outside),
         Command::Zoo(args) => zoo::run(args, &outside),
+        Command::Agree(args) => agree::run(args, &outside),
         Command::Check(args) => check::run(args, &outside),
         Command::Db(args) => {
             let code = outside::block_on(db::run(args))??;

@@ -402,6 +402,11 @@ impl Connection {
     /// Records an answer, and notes the statement that it completes.
     fn record(&mut self, frame: &Frame) -> Result<(), WireError> {
         let answered = self.recorder.answered().len();
+        if frame.tag == b'E'
+            && let Some(detail) = Report::read(frame)?.detail
+        {
+            self.note(|| Seen::Detail(detail));
+        }
         self.recorder.received(frame)?;
         for statement in &self.recorder.answered()[answered..] {
             self.note(|| Seen::Answered(Box::new(statement.clone())));

@@ -13,6 +13,8 @@ pub struct Report {
     pub sqlstate: String,
     /// The primary message.
     pub message: String,
+    /// What is added to the message.
+    pub detail: Option<String>,
     /// The constraint concerned.
     pub constraint: Option<String>,
     /// The function of the server that reported it.
@@ -32,6 +34,7 @@ impl Report {
                 b'V' => report.severity = fields.text()?,
                 b'C' => report.sqlstate = fields.text()?,
                 b'M' => report.message = fields.text()?,
+                b'D' => report.detail = Some(fields.text()?),
                 b'n' => report.constraint = Some(fields.text()?),
                 b'R' => report.routine = fields.text()?,
                 _ => drop(fields.text()?),

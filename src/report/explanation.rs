@@ -3,9 +3,13 @@
 //!
 //! It tells what `rows` found, in words, and computes nothing of it.
 
+mod chain;
 mod instead;
 
 use serde_json::Value;
+
+pub use chain::{Became, Chain, Link};
+use chain::{Moments, chain};
 
 use instead::instead;
 
@@ -15,7 +19,7 @@ use super::text::{clip, counted};
 use crate::check::graph::{Kinds, refuted_by};
 use crate::history::History;
 use crate::rows::{
-    Account, Because, Dependency, Graph, Image, Likeness, RowId, Rows, Unit, VersionId, shown,
+    About, Account, Because, Dependency, Graph, Image, Likeness, Rows, Unit, VersionId, shown,
 };
 
 /// More columns of a row than this are left out of a sentence.
@@ -34,15 +38,6 @@ pub struct Explanation {
     pub chains: Vec<Chain>,
     /// What limits all this.
     pub notes: Vec<String>,
-}
-
-/// A row and its versions, in the order in which they were written; those that were rolled back included.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chain {
-    /// What the row is called: `accounts #1`.
-    pub row: String,
-    /// The step that wrote each version, counted from 0, and what it did, in words.
-    pub versions: Vec<(Option<usize>, String)>,
 }
 
 /// One anomaly in words.
@@ -70,7 +65,7 @@ pub struct Tale {
 
 /// Explains the run that `rows` were followed in.
 pub fn explanation(rows: &Rows, history: &History) -> Explanation {
-    let (graph, accounts) = wrong(rows);
+    let (graph, accounts) = rows.wrong();
     let teller = Teller::new(rows, graph, &accounts);
     let tales: Vec<Tale> = accounts.iter().map(|account| teller.tale(account)).collect();
     let instead = tales.is_empty().then(|| instead(history));
@@ -88,7 +83,9 @@ pub fn explanation(rows: &Rows, history: &History) -> Explanation {
                 .to_owned(),
         );
     }
-    let chains = (0..rows.followed.rows.len()).filter_map(|row| teller.chain(row)).collect();
+    let (moments, sessions) = (Moments::of(&rows.followed, history), history.outcomes.len());
+    let rows = 0..rows.followed.rows.len();
+    let chains = rows.filter_map(|row| chain(&teller, row, &moments, sessions)).collect();
     Explanation { tales, instead, chains, notes }
 }
 
@@ -100,7 +97,7 @@ pub fn unfollowed(why: &str) -> Explanation {
 /// The dependencies of the run that `rows` were followed in, as a picture draws them: those of the worst anomaly's cycle,
 /// and the others beside it. Of several between two steps the first of each kind is drawn.
 pub fn edges(rows: &Rows) -> Vec<Edge> {
-    let (graph, accounts) = wrong(rows);
+    let (graph, accounts) = rows.wrong();
     let teller = Teller::new(rows, graph, &accounts);
     let cycle: Vec<&Dependency> =
         accounts.first().map(|worst| worst.dependencies().collect()).unwrap_or_default();
@@ -121,15 +118,6 @@ pub fn edges(rows: &Rows) -> Vec<Edge> {
     edges
 }
 
-/// What is wrong: among transactions, or else among operations.
-fn wrong(rows: &Rows) -> (&Graph, Vec<Account>) {
-    let among_transactions = rows.accounts();
-    match among_transactions.is_empty() {
-        false => (&rows.transactions, among_transactions),
-        true => (&rows.operations, rows.accounts_of_operations()),
-    }
-}
-
 struct Teller<'a> {
     rows: &'a Rows,
     graph: &'a Graph,
@@ -148,7 +136,7 @@ impl<'a> Teller<'a> {
 
     fn name(&self, node: usize) -> String {
         match (self.graph.unit, self.graph.nodes[node].op) {
-            (Unit::Operations, Some(op)) => op.to_string(),
+            (Unit::Operations | Unit::Attempts, Some(op)) => op.to_string(),
             _ => format!("T{}", self.cast.iter().position(|other| *other == node).unwrap_or(node) + 1),
         }
     }
@@ -204,7 +192,7 @@ impl<'a> Teller<'a> {
         let noun = if steps.len() == 1 { "step" } else { "steps" };
         let steps = format!("{noun} {}", steps.join(", "));
         match (self.graph.unit, known.op) {
-            (Unit::Operations, _) => {
+            (Unit::Operations | Unit::Attempts, _) => {
                 let count = counted(known.transactions.len() as u64, "transaction");
                 format!("{} runs {count}: {steps}", self.name(node))
             }
@@ -215,26 +203,6 @@ impl<'a> Teller<'a> {
                 format!("{} is a transaction of session {}: {steps}", self.name(node), known.session)
             }
         }
-    }
-
-    /// The versions of a row that somebody wrote.
-    fn chain(&self, row: RowId) -> Option<Chain> {
-        let followed = &self.rows.followed;
-        let versions = &followed.rows[row].versions;
-        let told = |version: &VersionId| {
-            let known = &followed.versions[*version];
-            let Some(writer) = known.writer else {
-                let held = known.image.as_ref().map(|image| pairs(image, |_| true)).unwrap_or_default();
-                return (None, format!("at first: {held}"));
-            };
-            let step = known.statement.and_then(|number| followed.statements[number].step);
-            let taken_back = if followed.is_committed(*version) { "" } else { ", and that was rolled back" };
-            let session = followed.transactions[writer].session;
-            (step, format!("{session} {}{taken_back}", self.wrote(Some(*version))))
-        };
-        let is_written = versions.iter().any(|version| followed.versions[*version].writer.is_some());
-        is_written
-            .then(|| Chain { row: followed.row_name(row), versions: versions.iter().map(told).collect() })
     }
 
     fn steps(&self, because: &Because) -> Vec<usize> {
@@ -267,21 +235,33 @@ impl<'a> Teller<'a> {
             (_, false) => format!("{who} read{at} all of {}", self.table(dependency)),
             (_, true) => format!("{who} may have read{at} any row of {}", self.table(dependency)),
         };
-        match dependency.kind {
-            Kinds::WW => format!(
+        let found = dependency.condition.as_deref().unwrap_or("looked for its key");
+        match (dependency.kind, dependency.about) {
+            (Kinds::WW, About::Key) => format!(
+                "{from} {}{at_from}, which gave up its key, and {to} {}{at_to}, which took it",
+                self.wrote(dependency.from_version),
+                self.wrote(dependency.to_version)
+            ),
+            (Kinds::WR, About::Key) => {
+                format!("{from} {}{at_from}, and {to} {found}{at_to}", self.wrote(dependency.from_version))
+            }
+            (Kinds::RW, About::Key) => {
+                format!("{from} {found}{at_from}, and {to} {}{at_to}", self.wrote(dependency.to_version))
+            }
+            (Kinds::WW, _) => format!(
                 "{from} {}{at_from}, and {to} {}{at_to}",
                 self.wrote(dependency.from_version),
                 self.over(dependency.to_version)
             ),
-            Kinds::WR => {
+            (Kinds::WR, _) => {
                 format!("{from} {}{at_from}, and {to} read that{at_to}", self.wrote(dependency.from_version))
             }
-            Kinds::RW => {
+            (Kinds::RW, _) => {
                 let next = dependency.to_version;
                 let read = self.read(dependency.from_version, next);
                 format!("{from} read {read}{row}{at_from}, and {to} {}{at_to}", self.replaced(next))
             }
-            Kinds::PREDICATE_WR => format!(
+            (Kinds::PREDICATE_WR, _) => format!(
                 "{from} {}{at_from}, and {} and took that into account",
                 self.wrote(dependency.from_version),
                 looked(&to, &at_to)
@@ -294,13 +274,16 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// `rw`, or `rw by predicate`.
+    /// `rw`, `rw by predicate`, or `rw by key`.
     fn kind(&self, dependency: &Dependency) -> &'static str {
-        match dependency.kind {
-            Kinds::WW => "ww",
-            Kinds::WR => "wr",
-            Kinds::RW => "rw",
-            Kinds::PREDICATE_WR => "wr by predicate",
+        match (dependency.kind, dependency.about) {
+            (Kinds::WW, About::Key) => "ww by key",
+            (Kinds::WR, About::Key) => "wr by key",
+            (Kinds::RW, About::Key) => "rw by key",
+            (Kinds::WW, _) => "ww",
+            (Kinds::WR, _) => "wr",
+            (Kinds::RW, _) => "rw",
+            (Kinds::PREDICATE_WR, _) => "wr by predicate",
             _ => "rw by predicate",
         }
     }
@@ -425,6 +408,9 @@ fn value(value: &Value) -> String {
 
 fn remedy(account: &Account) -> String {
     match (account.unit, account.stopped_by()) {
+        (Unit::Attempts, _) => "No isolation level stops it: what was read in an attempt that came to nothing went into a later \
+                                one. Each attempt must start from what it reads itself."
+            .to_owned(),
         (Unit::Operations, _) => "No isolation level stops it: each transaction is isolated as its level promises, and the \
                                   operations run several. What belongs together must stand in one transaction, or the write \
                                   must check what was read."

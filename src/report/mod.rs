@@ -23,7 +23,7 @@ mod text;
 pub(crate) mod fixtures;
 
 pub use cell::{Cell, Expected, Match, Total, Verdict};
-pub use explanation::{Chain, Explanation, Tale, edges, explanation, unfollowed};
+pub use explanation::{Became, Chain, Explanation, Link, Tale, edges, explanation, unfollowed};
 pub use listing::{Finding, Saved, listing};
 pub use paint::Paint;
 pub use table::{one_cell, table};

@@ -42,9 +42,14 @@ impl Because {
 }
 
 impl Account {
+    /// Whether it needs no order but that of the data.
+    pub fn is_by_data(&self) -> bool {
+        !matches!(self.anomaly, Anomaly::Cycle(_, order) if order != Order::Data)
+    }
+
     /// The weakest level of PostgreSQL that keeps transactions from it; none where no level does.
     pub fn stopped_by(&self) -> Option<Isolation> {
-        if self.unit == Unit::Operations {
+        if self.unit != Unit::Transactions {
             return None;
         }
         match self.anomaly {
@@ -76,10 +81,10 @@ impl Account {
 pub fn accounts(graph: &Graph, followed: &Followed) -> Vec<Account> {
     let all: Vec<Account> =
         graph.findings.iter().filter_map(|finding| account(graph, followed, finding)).collect();
-    let by_data =
-        |account: &Account| !matches!(account.anomaly, Anomaly::Cycle(_, order) if order != Order::Data);
-    let mut told: Vec<Account> =
-        if all.iter().any(by_data) { all.into_iter().filter(by_data).collect() } else { all };
+    let mut told: Vec<Account> = match all.iter().any(Account::is_by_data) {
+        true => all.into_iter().filter(Account::is_by_data).collect(),
+        false => all,
+    };
     told.sort_by_key(|account| account.anomaly.severity());
     // Of two cycles that show one anomaly, the first tells it.
     told.dedup_by_key(|account| account.anomaly);

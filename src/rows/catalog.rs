@@ -14,6 +14,62 @@ pub struct Table {
     pub name: String,
     /// The columns of its primary key; none when it has none.
     pub key: Vec<String>,
+    /// Its unique indexes, the primary key's included.
+    #[serde(default)]
+    pub uniques: Vec<Unique>,
+    /// What its rows refer to.
+    #[serde(default)]
+    pub references: Vec<Reference>,
+}
+
+/// A unique index.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Unique {
+    /// Its name, and that of its constraint if it has one.
+    pub name: String,
+    /// Its columns, as SQL has them: expressions may be among them.
+    pub columns: Vec<String>,
+    /// Which rows are in it, where not all are.
+    pub condition: Option<String>,
+    /// Whether NULL is equal to NULL there.
+    pub nulls: Nulls,
+}
+
+/// What NULL is to a unique index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nulls {
+    /// Equal to nothing.
+    #[default]
+    Distinct,
+    /// Equal to itself.
+    NotDistinct,
+}
+
+/// A foreign key.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Reference {
+    /// Its name.
+    pub name: String,
+    /// Its columns, as SQL has them.
+    pub columns: Vec<String>,
+    /// OID of the table referred to.
+    pub table: u32,
+    /// The columns referred to, in the order of `columns`.
+    pub referred: Vec<String>,
+    /// When it is checked.
+    pub checked: Checked,
+}
+
+/// When a foreign key is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Checked {
+    /// At the end of each statement.
+    #[default]
+    AtOnce,
+    /// When the transaction commits.
+    AtCommit,
 }
 
 /// The subject's tables, and what else its statements may name.

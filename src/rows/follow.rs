@@ -11,7 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Deserialize;
 
 use super::catalog::{Catalog, Image};
-use super::followed::{Asked, Fate, Followed, Lying, Place, Row, RowId, Txn, TxnId, Version, VersionId};
+use super::followed::{
+    Asked, Fate, Followed, Lying, Place, Row, RowId, Tried, Txn, TxnId, Version, VersionId,
+};
 use super::note::{Note, Seen};
 use crate::history::{Statement, Transaction};
 use crate::isolation::Isolation;
@@ -40,6 +42,7 @@ struct Told {
     table: u32,
     old: Option<Lay>,
     new: Option<Lay>,
+    tried: Option<Image>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,6 +59,10 @@ struct Line {
     sent: usize,
     /// What the statement that is being answered has written.
     wrote: Vec<VersionId>,
+    /// What it has tried, as positions.
+    tried: Vec<usize>,
+    /// What is added to its error.
+    detail: Option<String>,
 }
 
 struct Follower {
@@ -105,6 +112,9 @@ impl Follower {
                     self.out.gaps.push(format!("a row was told of in a way that makes no sense: {error}"))
                 }
             },
+            Seen::Detail(detail) => {
+                self.lines.entry(note.connection).or_default().detail = Some(detail.clone());
+            }
             Seen::Answered(statement) => self.answered(at, note, statement),
             Seen::Ready(Transaction::Idle) => self.end(at, note.connection, Fate::Committed),
             Seen::Ready(_) => {}
@@ -152,6 +162,10 @@ impl Follower {
         let number = self.out.statements.len();
         let line = self.lines.entry(note.connection).or_default();
         let (sent, wrote) = (std::mem::replace(&mut line.sent, at), std::mem::take(&mut line.wrote));
+        for tried in std::mem::take(&mut line.tried) {
+            self.out.tried[tried].statement = Some(number);
+        }
+        let detail = line.detail.take();
         for version in &wrote {
             self.out.versions[*version].statement = Some(number);
         }
@@ -166,6 +180,7 @@ impl Follower {
             answered: at,
             statement: statement.clone(),
             wrote,
+            detail,
         });
         self.control(at, note.connection, txn, statement);
         let transaction = &mut self.out.transactions[txn];
@@ -218,6 +233,11 @@ impl Follower {
     fn wrote(&mut self, at: usize, note: &Note, told: Told) {
         let txn = self.begin(at, note);
         let Some(table) = self.table(told.table) else { return };
+        if let Some(image) = told.tried {
+            self.lines.entry(note.connection).or_default().tried.push(self.out.tried.len());
+            self.out.tried.push(Tried { table, statement: None, image });
+            return;
+        }
         if told.op == "TRUNCATE" {
             return self.truncated(at, note, txn, table);
         }

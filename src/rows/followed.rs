@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::catalog::{Catalog, Image};
-use crate::history::Statement;
+use crate::history::{History, OpId, Statement};
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
 
@@ -103,6 +103,19 @@ pub struct Asked {
     pub statement: Statement,
     /// What it wrote.
     pub wrote: Vec<VersionId>,
+    /// What the server added to its error.
+    pub detail: Option<String>,
+}
+
+/// A row that an INSERT tried to put there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tried {
+    /// Position of the table in the catalogue.
+    pub table: usize,
+    /// Which statement tried; none for one that was never answered.
+    pub statement: Option<usize>,
+    /// What the row was to hold.
+    pub image: Image,
 }
 
 /// A run, followed.
@@ -118,6 +131,8 @@ pub struct Followed {
     pub transactions: Vec<Txn>,
     /// The statements.
     pub statements: Vec<Asked>,
+    /// What INSERTs tried, whether they could or not.
+    pub tried: Vec<Tried>,
     /// What could not be followed, in words.
     pub gaps: Vec<String>,
 }
@@ -157,11 +172,37 @@ impl Followed {
         self.newest(row, Some(asked.txn), self.snapshot(asked), asked.sent)
     }
 
+    /// The version of `row` that a statement of `session` would see that is sent at this moment.
+    pub fn seen_at(&self, session: SessionId, row: RowId, at: usize) -> Option<VersionId> {
+        let is_open = |txn: &Txn| txn.session == session && txn.began < at && at <= txn.ended;
+        let open = self.transactions.iter().rposition(is_open);
+        let taken = open.and_then(|txn| {
+            let transaction = &self.transactions[txn];
+            let stays = transaction.isolation >= Isolation::RepeatableRead;
+            transaction.snapshot.filter(|snapshot| stays && *snapshot < at)
+        });
+        self.newest(row, open, taken.unwrap_or(at), at)
+    }
+
     /// Whether a version came to stay: its writer committed it.
     pub fn is_committed(&self, version: VersionId) -> bool {
-        let version = &self.versions[version];
+        self.is_committed_version(&self.versions[version])
+    }
+
+    pub(super) fn is_committed_version(&self, version: &Version) -> bool {
         version.undone.is_none()
             && version.writer.is_none_or(|writer| self.transactions[writer].fate == Fate::Committed)
+    }
+
+    /// The versions of a row that came to stay, in their order.
+    pub fn committed(&self, row: RowId) -> impl Iterator<Item = VersionId> {
+        self.rows[row].versions.iter().copied().filter(|version| self.is_committed(*version))
+    }
+
+    /// On behalf of which operation a transaction was run.
+    pub fn operation(&self, txn: TxnId, history: &History) -> Option<OpId> {
+        let step = self.transactions[txn].statements.iter().find_map(|number| self.statements[*number].step);
+        step.and_then(|step| history.steps.get(step)).map(|step| step.op)
     }
 
     /// Notes it as a gap where what lies in the tables at the end is not what was followed there.

@@ -4,10 +4,14 @@
 //! It is made twice: of transactions, as Adya has it, and of operations, which may run several. Code that reads in one
 //! transaction and writes in another is wrong at every level, and only the second graph shows why.
 
+mod counting;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::followed::{Fate, Followed, RowId, TxnId, VersionId};
-use super::seen::Read;
+use super::keys::Passed;
+use super::seen::{About, Read};
 use crate::check::graph::{
     self, Builder, Findings, Key, Kinds, Observed, Operation, Order, Shape, Txn, judge,
 };
@@ -19,8 +23,10 @@ use crate::schedule::SessionId;
 pub enum Unit {
     /// Transactions that committed.
     Transactions,
-    /// Operations, with all their transactions that committed, and what they read in those that they rolled back.
+    /// Operations, with all their transactions that committed, and what they read in others and not again.
     Operations,
+    /// Operations, with everything that any of their transactions read.
+    Attempts,
 }
 
 /// A node: who did what it stands for.
@@ -53,7 +59,9 @@ pub struct Dependency {
     pub from_statement: usize,
     /// The statement of the second one.
     pub to_statement: usize,
-    /// The condition, where one of the two is a predicate read.
+    /// What it is about: the row, or a key that a unique index or a foreign key looks for.
+    pub about: About,
+    /// The condition, where one of the two is a predicate read; what was found, where it looked for a key.
     pub condition: Option<String>,
     /// Whether it rests on a read that could not be told exactly.
     pub coarse: bool,
@@ -76,20 +84,44 @@ pub struct Graph {
 
 impl Graph {
     /// The graph of a run.
-    pub fn new(unit: Unit, followed: &Followed, reads: &[Read], history: &History) -> Self {
+    pub fn new(
+        unit: Unit,
+        followed: &Followed,
+        reads: &[Read],
+        passed: &[Passed],
+        history: &History,
+    ) -> Self {
         let mut maker = Maker::new(unit, followed, reads, history);
-        maker.depend();
+        maker.depend(passed);
         let observed = maker.observed();
         let findings = judge(&observed, Order::RealTime);
         Self { unit, nodes: maker.nodes, dependencies: maker.dependencies, findings, observed }
+    }
+
+    /// Whether no order of its nodes agrees with all dependencies by data but those of the kinds in `left_out`.
+    pub fn is_cyclic(&self, left_out: Option<Kinds>) -> bool {
+        let counts = |kind: Kinds| left_out.is_none_or(|left_out| !kind.meets(left_out));
+        let mut waiting: Vec<&Dependency> =
+            self.dependencies.iter().filter(|dependency| counts(dependency.kind)).collect();
+        let mut open: Vec<usize> = (0..self.nodes.len()).collect();
+        // Whoever waits for nobody comes next, until nobody is left or all wait.
+        loop {
+            let before = open.len();
+            open.retain(|node| waiting.iter().any(|dependency| dependency.to == *node));
+            waiting.retain(|dependency| open.contains(&dependency.from));
+            if open.is_empty() || open.len() == before {
+                return !open.is_empty();
+            }
+        }
     }
 }
 
 struct Maker<'a> {
     followed: &'a Followed,
-    reads: &'a [Read],
+    /// What was read, as far as it counts.
+    reads: Vec<Cow<'a, Read>>,
     nodes: Vec<Node>,
-    /// The node of each transaction whose reads count, and whether its writes do.
+    /// The node of each transaction that takes part.
     node_of: Vec<Option<usize>>,
     /// The number of each committed version among those of its row.
     numbers: Vec<Option<u32>>,
@@ -100,7 +132,7 @@ impl<'a> Maker<'a> {
     fn new(unit: Unit, followed: &'a Followed, reads: &'a [Read], history: &History) -> Self {
         let mut maker = Self {
             followed,
-            reads,
+            reads: counting::reads(unit, followed, reads, history),
             nodes: Vec::new(),
             node_of: vec![None; followed.transactions.len()],
             numbers: numbers(followed),
@@ -108,25 +140,21 @@ impl<'a> Maker<'a> {
         };
         let mut known: BTreeMap<(SessionId, Option<OpId>), usize> = BTreeMap::new();
         for (txn, transaction) in followed.transactions.iter().enumerate() {
-            let takes_part = match transaction.fate {
-                Fate::Committed => true,
-                // What an operation learnt before it rolled back is in its answer.
-                Fate::RolledBack => unit == Unit::Operations,
-                Fate::Failed => false,
+            let writes = transaction.fate == Fate::Committed;
+            let does = |statement: &usize| {
+                writes && !followed.statements[*statement].wrote.is_empty()
+                    || maker.reads.iter().any(|read| read.statement == *statement)
             };
-            let does = |statement: &&usize| {
-                !followed.statements[**statement].wrote.is_empty()
-                    || reads.iter().any(|read| read.statement == **statement)
-            };
-            if !takes_part || !transaction.statements.iter().any(|statement| does(&statement)) {
+            if !transaction.statements.iter().any(does) {
                 continue;
             }
-            let step = transaction.statements.iter().find_map(|number| followed.statements[*number].step);
-            let op = step.and_then(|step| history.steps.get(step)).map(|step| step.op);
+            let op = followed.operation(txn, history);
             let fresh = Node { session: transaction.session, op, transactions: Vec::new() };
             let node = match unit {
                 Unit::Transactions => maker.nodes.len(),
-                Unit::Operations => *known.entry((transaction.session, op)).or_insert(maker.nodes.len()),
+                Unit::Operations | Unit::Attempts => {
+                    *known.entry((transaction.session, op)).or_insert(maker.nodes.len())
+                }
             };
             if node == maker.nodes.len() {
                 maker.nodes.push(fresh);
@@ -143,33 +171,39 @@ impl<'a> Maker<'a> {
         self.followed.versions[version].writer.and_then(|txn| self.node_of[txn])
     }
 
-    fn depend(&mut self) {
+    fn depend(&mut self, passed: &[Passed]) {
         for row in 0..self.followed.rows.len() {
-            let versions: Vec<_> = self.committed(row).collect();
+            let versions: Vec<_> = self.followed.committed(row).collect();
             for two in versions.windows(2) {
-                self.add_written(Kinds::WW, two[0], two[1]);
+                self.add_written(About::Rows, two[0], two[1]);
             }
         }
-        for read in self.reads {
+        for Passed { from, to } in passed {
+            self.add_written(About::Key, *from, *to);
+        }
+        let reads = std::mem::take(&mut self.reads);
+        for read in &reads {
             let Some(reader) = self.node_of[self.followed.statements[read.statement].txn] else { continue };
             for &item in &read.items {
                 let row = self.followed.versions[item].row;
                 self.add(read, Kinds::WR, reader, row, Some(item), Some(item));
-                let next = self.committed(row).skip_while(|version| *version != item).nth(1);
+                let next = self.followed.committed(row).skip_while(|version| *version != item).nth(1);
                 self.add(read, Kinds::RW, reader, row, Some(item), next);
             }
+            // A key is one thing, of which it counts whether it is there; a condition is over all rows.
+            let (sees, misses) = match read.about {
+                About::Rows => (Kinds::PREDICATE_WR, Kinds::PREDICATE_RW),
+                About::Key => (Kinds::WR, Kinds::RW),
+            };
             for passed in &read.passed_over {
-                self.add(read, Kinds::PREDICATE_WR, reader, passed.row, passed.changed_by, passed.changed_by);
-                self.add(read, Kinds::PREDICATE_RW, reader, passed.row, None, passed.next);
+                self.add(read, sees, reader, passed.row, passed.changed_by, passed.changed_by);
+                self.add(read, misses, reader, passed.row, None, passed.next);
             }
         }
+        self.reads = reads;
     }
 
-    fn committed(&self, row: RowId) -> impl Iterator<Item = VersionId> {
-        self.followed.rows[row].versions.iter().copied().filter(|version| self.numbers[*version].is_some())
-    }
-
-    fn add_written(&mut self, kind: Kinds, earlier: VersionId, later: VersionId) {
+    fn add_written(&mut self, about: About, earlier: VersionId, later: VersionId) {
         let (Some(from), Some(to)) = (self.writer(earlier), self.writer(later)) else { return };
         let statement = |version: VersionId| self.followed.versions[version].statement;
         let (Some(from_statement), Some(to_statement)) = (statement(earlier), statement(later)) else {
@@ -179,12 +213,13 @@ impl<'a> Maker<'a> {
             self.dependencies.push(Dependency {
                 from,
                 to,
-                kind,
+                kind: Kinds::WW,
                 row: self.followed.versions[earlier].row,
                 from_version: Some(earlier),
                 to_version: Some(later),
                 from_statement,
                 to_statement,
+                about,
                 condition: None,
                 coarse: false,
             });
@@ -210,8 +245,9 @@ impl<'a> Maker<'a> {
         if writer == reader {
             return;
         }
-        let by_predicate = kind.meets(Kinds::PREDICATE_WR) || kind.meets(Kinds::PREDICATE_RW);
-        let condition = by_predicate.then(|| read.condition.clone());
+        let is_item = read.items.iter().any(|item| saw == Some(*item));
+        let about = if is_item { About::Rows } else { read.about };
+        let condition = (!is_item).then(|| read.condition.clone());
         let writes_first = kind.meets(Kinds::WR) || kind.meets(Kinds::PREDICATE_WR);
         let dependency = match writes_first {
             true => Dependency {
@@ -223,6 +259,7 @@ impl<'a> Maker<'a> {
                 to_version: saw,
                 from_statement: statement,
                 to_statement: read.statement,
+                about,
                 condition,
                 coarse: read.coarse,
             },
@@ -235,6 +272,7 @@ impl<'a> Maker<'a> {
                 to_version: Some(version),
                 from_statement: read.statement,
                 to_statement: statement,
+                about,
                 condition,
                 coarse: read.coarse,
             },
@@ -254,14 +292,24 @@ impl<'a> Maker<'a> {
                 graph::Fate::Committed,
                 (moment(began), moment(ended)),
             );
-            for statement in node.transactions.iter().flat_map(|txn| &of(txn).statements) {
+            // What was read in another transaction has no place in the order of what its operation did.
+            let stands = |txn: &&TxnId| of(txn).fate == Fate::Committed;
+            for statement in node.transactions.iter().filter(stands).flat_map(|txn| &of(txn).statements) {
                 self.operations(*statement, &mut builder);
             }
         }
+        let stands = |statement: usize| {
+            let txn = self.followed.statements[statement].txn;
+            self.followed.transactions[txn].fate == Fate::Committed
+        };
         for dependency in &self.dependencies {
-            if dependency.condition.is_some() {
+            let shows_by_itself = dependency.condition.is_none()
+                && dependency.about == About::Rows
+                && stands(dependency.from_statement)
+                && stands(dependency.to_statement);
+            if !shows_by_itself {
                 let (from, to) = (Txn(dependency.from as u32), Txn(dependency.to as u32));
-                builder.predicate(from, to, dependency.kind);
+                builder.dependency(from, to, dependency.kind);
             }
         }
         builder.build(Shape::Register)

@@ -29,6 +29,8 @@ pub enum Seen {
     Sent,
     /// A row was written: what the trigger tells, as JSON.
     Row(String),
+    /// What the server adds to the error that answers a statement, before that answer.
+    Detail(String),
     /// A statement was answered.
     Answered(Box<Statement>),
     /// The server is ready, and the transaction stands so.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::followed::{Followed, RowId, VersionId};
+use super::followed::{Followed, RowId, TxnId, VersionId};
 use super::reads::{Question, Use};
 use crate::isolation::Isolation;
 
@@ -29,13 +29,24 @@ pub struct Read {
     pub condition: String,
     /// Whether all rows count as read because nobody could ask which were.
     pub coarse: bool,
+    /// What it is about.
+    pub about: About,
     /// The versions that it matched and returned, or used.
     pub items: Vec<VersionId>,
     /// The rows that it looked at and did not match.
     pub passed_over: Vec<PassedOver>,
 }
 
-/// A row that a condition did not match.
+/// What a read is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Rows by a condition: what the statement asks for.
+    Rows,
+    /// Whether a key is there: what a unique index or a foreign key asks for.
+    Key,
+}
+
+/// A row that a condition did not match, or of which it only counts whether it does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PassedOver {
     /// The row.
@@ -46,6 +57,35 @@ pub struct PassedOver {
     pub next: Option<VersionId>,
 }
 
+/// Who made it so that `row` matches, or does not, where its version is `now`, and who is the first to change that
+/// again. What `txn` does itself tells nothing of others.
+pub(super) fn turning(
+    followed: &Followed,
+    txn: TxnId,
+    row: RowId,
+    now: Option<VersionId>,
+    matches: &dyn Fn(Option<VersionId>) -> bool,
+) -> PassedOver {
+    let others = |version: &VersionId| followed.versions[*version].writer != Some(txn);
+    let is_seen = |version: VersionId| now.is_some_and(|now| version <= now);
+    let (mut before, mut changed_by) = (None, None);
+    for version in followed.committed(row).filter(|version| is_seen(*version)) {
+        if matches(Some(version)) != matches(before) {
+            changed_by = Some(version);
+        }
+        before = Some(version);
+    }
+    let mut later = followed.committed(row).filter(|version| !is_seen(*version));
+    let next = later.find(|version| matches(Some(*version)) != matches(now));
+    // Who wrote the version that it saw rests on nobody else.
+    let own = now.is_some_and(|now| !others(&now));
+    PassedOver {
+        row,
+        changed_by: changed_by.filter(|version| !own && others(version)),
+        next: next.filter(others),
+    }
+}
+
 /// What `statement` read, as `answer` tells of `question`.
 pub fn read(followed: &Followed, statement: usize, question: &Question, answer: &Answer) -> Read {
     let reader = Reader { followed, statement, question, answer };
@@ -54,6 +94,7 @@ pub fn read(followed: &Followed, statement: usize, question: &Question, answer: 
         table: question.table,
         condition: question.condition.clone(),
         coarse: answer.matched.is_none(),
+        about: About::Rows,
         items: Vec::new(),
         passed_over: Vec::new(),
     };
@@ -101,11 +142,10 @@ impl Reader<'_> {
             }
             // Who skips what others have locked asks for some rows, not for all.
             _ if self.question.usage == Use::SkipLocked => {}
-            _ => read.passed_over.push(PassedOver {
-                row,
-                changed_by: self.changed_by(row, version).filter(|version| !own(*version)),
-                next: self.next_match(row, version).filter(|next| !own(*next)),
-            }),
+            _ => {
+                let matches = |version| self.matches(version);
+                read.passed_over.push(turning(followed, asked.txn, row, version, &matches));
+            }
         }
     }
 
@@ -135,25 +175,5 @@ impl Reader<'_> {
         let start = version.and_then(|version| versions.iter().position(|other| *other == version));
         let later = versions[start.map_or(0, |at| at + 1)..].iter().copied();
         later.filter(|version| self.followed.is_committed(*version))
-    }
-
-    fn next_match(&self, row: RowId, version: Option<VersionId>) -> Option<VersionId> {
-        self.committed_after(row, version).find(|next| self.matches(Some(*next)))
-    }
-
-    fn changed_by(&self, row: RowId, version: Option<VersionId>) -> Option<VersionId> {
-        let versions = self.followed.rows[row].versions.iter().copied();
-        let mut before = None;
-        let mut changed = None;
-        for each in versions.filter(|each| self.followed.is_committed(*each)) {
-            if self.matches(Some(each)) != self.matches(before) {
-                changed = Some(each);
-            }
-            before = Some(each);
-            if Some(each) == version {
-                break;
-            }
-        }
-        version.and(changed)
     }
 }

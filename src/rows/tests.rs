@@ -14,6 +14,7 @@ fn catalog() -> Catalog {
         schema: "public".to_owned(),
         name: name.to_owned(),
         key: vec!["id".to_owned()],
+        ..Table::default()
     };
     Catalog { tables: vec![table(1, "a"), table(2, "b")], ..Catalog::default() }
 }

@@ -104,6 +104,8 @@ pub struct Lane<S: Subject> {
     sessions: Vec<Session>,
     queries: Vec<String>,
     isolation: Isolation,
+    /// Whether a session has been at SERIALIZABLE, by its connection's level or by its own words.
+    serializable: bool,
     /// Whether the run that begins next is watched.
     watching: bool,
     /// What lay in the tables when the watched run began.
@@ -131,6 +133,7 @@ impl<S: Subject> Lane<S> {
             sessions: Vec::new(),
             queries,
             isolation,
+            serializable: false,
             watching: false,
             lay: Default::default(),
         };
@@ -147,6 +150,11 @@ impl<S: Subject> Lane<S> {
         case: &Case<S::Op>,
         strategy: &mut dyn Strategy,
     ) -> Result<Traced, LaneError> {
+        // What a predicate lock covers depends on the page that a row lies on, and so on what lay there before it.
+        self.serializable |= case.isolation == Isolation::Serializable;
+        if self.serializable {
+            self.observer.freshen();
+        }
         self.prepare(case.isolation).await?;
         for session in &self.sessions {
             session.clock.reset(Flow::Scheduled);
@@ -189,6 +197,8 @@ impl<S: Subject> Lane<S> {
         if history.steps.iter().flat_map(|step| step.statements()).any(leaves_traces) {
             self.clean().await;
         }
+        self.serializable |=
+            history.steps.iter().flat_map(|step| step.statements()).any(asks_for_serializable);
         Ok(Traced { history, trace: woven.trace })
     }
 
@@ -279,11 +289,6 @@ impl<S: Subject> Lane<S> {
             _ => Connections::Several,
         };
         Surveyor::new(self.observer.catalogue().clone(), connections)
-    }
-
-    /// Makes the next case start from fresh files, so that nothing that ran before can matter.
-    pub fn freshen(&mut self) {
-        self.observer.freshen();
     }
 
     /// Ends the lane: closes its connections.
@@ -408,6 +413,10 @@ fn cuts_a_connection(step: &Step) -> bool {
         Action::Fault { fault, .. } => !matches!(fault, Fault::ClockJump { .. }),
         Action::Wake { .. } => false,
     }
+}
+
+fn asks_for_serializable(statement: &Statement) -> bool {
+    statement.sql.to_ascii_uppercase().contains("SERIALIZABLE")
 }
 
 fn set_level(isolation: Isolation) -> String {

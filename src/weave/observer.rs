@@ -10,7 +10,7 @@ use super::rows::Watch;
 use super::tables::Tables;
 use crate::check::catalogue::Catalogue;
 use crate::history::{Answer, State};
-use crate::rows::{self, Catalog, Followed, Lying, Question};
+use crate::rows::{Answers, Catalog, Followed, Lying};
 
 /// Who holds up one backend: process ids. 0 stands for a prepared transaction, which no session owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,13 +138,10 @@ impl Observer {
     ///
     /// # Errors
     /// Whatever the server says.
-    pub async fn ask(
-        &mut self,
-        followed: &Followed,
-    ) -> Result<Vec<(usize, Question, rows::Answer)>, sqlx::Error> {
+    pub async fn ask(&mut self, followed: &Followed) -> Result<Answers, sqlx::Error> {
         match &self.watch {
             Some(watch) => watch.ask(&mut self.connection, followed).await,
-            None => Ok(Vec::new()),
+            None => Ok(Answers::default()),
         }
     }
 

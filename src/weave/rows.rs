@@ -10,7 +10,10 @@ use std::collections::BTreeSet;
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 
-use crate::rows::{Answer, Catalog, Followed, HERE, Lying, NOW, PREFIX, Question, VersionId, questions};
+use crate::rows::{
+    Answer, Answers, Catalog, Followed, HERE, Lying, NOW, PREFIX, Question, VersionId, key_questions,
+    questions, tried_in,
+};
 
 /// Tells of every row that is written.
 fn trigger_function() -> String {
@@ -19,6 +22,9 @@ fn trigger_function() -> String {
          $pgweave$ BEGIN
              IF TG_OP = 'TRUNCATE' THEN
                  RAISE INFO '{PREFIX}%', json_build_object('op', TG_OP, 'table', TG_RELID::int8);
+             ELSIF TG_WHEN = 'BEFORE' THEN
+                 RAISE INFO '{PREFIX}%', json_build_object('op', 'TRY', 'table', TG_RELID::int8, 'tried', to_jsonb(NEW));
+                 RETURN NEW;
              ELSIF TG_OP = 'INSERT' THEN
                  RAISE INFO '{PREFIX}%', json_build_object('op', TG_OP, 'table', TG_RELID::int8,
                      'new', json_build_object('place', json_build_array(NEW.ctid::text, NEW.xmin::text), 'image', to_jsonb(NEW)));
@@ -43,7 +49,24 @@ SELECT json_build_object(
       'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname,
       'key', coalesce((SELECT json_agg(a.attname ORDER BY k.place) FROM pg_index i,
                          unnest(i.indkey::int2[]) WITH ORDINALITY k(number, place), pg_attribute a
-                        WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid AND a.attnum = k.number), '[]')
+                        WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid AND a.attnum = k.number), '[]'),
+      'uniques', coalesce((SELECT json_agg(json_build_object('name', x.relname,
+                             'columns', (SELECT json_agg(pg_get_indexdef(i.indexrelid, place, true) ORDER BY place)
+                                           FROM generate_series(1, i.indnkeyatts) place),
+                             'condition', pg_get_expr(i.indpred, i.indrelid, true),
+                             'nulls', CASE to_jsonb(i) ->> 'indnullsnotdistinct' WHEN 'true' THEN 'not-distinct' ELSE 'distinct' END
+                           ) ORDER BY x.relname)
+                            FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+                           WHERE i.indrelid = c.oid AND i.indisunique), '[]'),
+      'references', coalesce((SELECT json_agg(json_build_object('name', f.conname, 'table', f.confrelid::int8,
+                               'columns', (SELECT json_agg(quote_ident(a.attname) ORDER BY k.place)
+                                             FROM unnest(f.conkey) WITH ORDINALITY k(number, place), pg_attribute a
+                                            WHERE a.attrelid = c.oid AND a.attnum = k.number),
+                               'referred', (SELECT json_agg(quote_ident(a.attname) ORDER BY k.place)
+                                              FROM unnest(f.confkey) WITH ORDINALITY k(number, place), pg_attribute a
+                                             WHERE a.attrelid = f.confrelid AND a.attnum = k.number),
+                               'checked', CASE WHEN f.condeferred THEN 'at-commit' ELSE 'at-once' END) ORDER BY f.conname)
+                               FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = c.oid), '[]')
     ) ORDER BY n.nspname, c.relname)
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgweave_seed')
@@ -80,8 +103,12 @@ impl Watch {
         let mut sql = trigger_function();
         for table in &catalog.tables {
             let name = table.qualified();
+            // Of an INSERT that meets a key and leaves it at that, only what it tried tells. What it tries is known behind
+            // all other triggers.
             sql.push_str(&format!(
-                "CREATE TRIGGER \"!pgweave\" AFTER INSERT OR UPDATE OR DELETE ON {name} \
+                "CREATE TRIGGER \"~pgweave_try\" BEFORE INSERT ON {name} \
+                 FOR EACH ROW EXECUTE FUNCTION pgweave_seed.tell();\
+                 CREATE TRIGGER \"!pgweave\" AFTER INSERT OR UPDATE OR DELETE ON {name} \
                  FOR EACH ROW EXECUTE FUNCTION pgweave_seed.tell();\
                  CREATE TRIGGER \"!pgweave_truncate\" BEFORE TRUNCATE ON {name} \
                  FOR EACH STATEMENT EXECUTE FUNCTION pgweave_seed.tell();"
@@ -123,7 +150,7 @@ impl Watch {
         &self,
         connection: &mut PgConnection,
         followed: &Followed,
-    ) -> Result<Vec<(usize, Question, Answer)>, sqlx::Error> {
+    ) -> Result<Answers, sqlx::Error> {
         let (mut ids, mut tables, mut images) = (Vec::new(), Vec::new(), Vec::new());
         for (id, version) in followed.versions.iter().enumerate() {
             if let Some(image) = &version.image {
@@ -131,6 +158,11 @@ impl Watch {
                 tables.push(followed.rows[version.row].table as i32);
                 images.push(serde_json::Value::Object(image.clone()).to_string());
             }
+        }
+        for (at, tried) in followed.tried.iter().enumerate() {
+            ids.push((followed.versions.len() + at) as i32);
+            tables.push(tried_in(tried.table));
+            images.push(serde_json::Value::Object(tried.image.clone()).to_string());
         }
         connection.execute("DELETE FROM pg_temp.pgweave_version").await?;
         sqlx::query(
@@ -158,16 +190,19 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    async fn all(mut self) -> Result<Vec<(usize, Question, Answer)>, sqlx::Error> {
-        let mut all = Vec::new();
+    async fn all(mut self) -> Result<Answers, sqlx::Error> {
+        let mut all = Answers::default();
         for (number, asked) in self.followed.statements.iter().enumerate() {
             if asked.statement.error.is_some() {
                 continue;
             }
             for question in questions(&self.watch.catalog, &asked.statement) {
                 let answer = self.one(number, &question).await?;
-                all.push((number, question, answer));
+                all.reads.push((number, question, answer));
             }
+        }
+        for (key, asked) in key_questions(&self.watch.catalog) {
+            all.keys.extend(self.rows(&asked).await?.map(|rows| (key, rows.into_iter().collect())));
         }
         Ok(all)
     }

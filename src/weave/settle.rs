@@ -13,8 +13,9 @@
 //!
 //! A cycle never becomes stable; the deadlock detector ends it. Where backends report their waits, a session is asked about only
 //! when it has reported: the one deadlock check of that wait is then spent, and the session that closes a cycle is its only
-//! possible victim. One that is granted its lock may wait again in the same statement, and must report that, too. Where they are not made to ([`Asking::Soon`]), a wait that is seen for as long as PostgreSQL's isolation
-//! tester looks is a wait too, be it part of a cycle or not.
+//! possible victim. One that is granted its lock may wait again in the same statement, and must report that, too. Where
+//! they are not made to ([`Asking::Soon`]), a wait that is seen for as long as PostgreSQL's isolation tester looks is a
+//! wait too, be it part of a cycle or not.
 //!
 //! Nothing here knows what the sessions are: a subject's operations and a spec's steps are settled alike.
 

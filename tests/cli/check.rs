@@ -63,3 +63,22 @@ fn json_is_one_object_a_history() {
     assert_eq!(object["anomalies"][0]["cycle"].as_array().map(Vec::len), Some(2));
     assert_eq!(object["levels"]["snapshot-isolation"], true);
 }
+
+#[test]
+fn a_case_is_run_and_judged_by_what_depends_on_what() {
+    let scratch = Scratch::new("check-case");
+    let name = "register-naive--read-committed--no-duplicate-versions--d2cd90b1.toml";
+    let saved = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("proptest-regressions").join(name);
+    std::fs::copy(saved, scratch.path().join("naive.toml")).expect("a saved case");
+    std::fs::write(scratch.path().join("none.toml"), "case = 1").expect("it can be written");
+    for (line, expected, words) in [
+        ("check naive.toml", 1, "verdict  violated: naive.toml against serializable"),
+        ("check naive.toml --model read-committed", 0, "verdict  holds"),
+        ("check naive.toml --model serializable --format json", 1, "\"anomaly\":\"G2\""),
+        ("check none.toml", 2, ""),
+    ] {
+        let Ran { code, out, err } = scratch.run(line);
+        assert_eq!(code, Some(expected), "{line}: {out} {err}");
+        assert!(out.contains(words), "{line}: {out}");
+    }
+}

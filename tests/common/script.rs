@@ -16,6 +16,7 @@ use pgweave::weave::Limits;
 pub struct Script<F> {
     words: &'static [&'static str],
     connections: u32,
+    more: &'static str,
     code: F,
 }
 
@@ -25,12 +26,18 @@ where
 {
     /// A subject that runs `code` for each of `words`.
     pub fn new(words: &'static [&'static str], code: F) -> Self {
-        Self { words, connections: 1, code }
+        Self { words, connections: 1, more: "", code }
     }
 
     /// With so many connections for a session.
     pub fn connections(mut self, connections: u32) -> Self {
         self.connections = connections;
+        self
+    }
+
+    /// With more tables.
+    pub fn also(mut self, schema: &'static str) -> Self {
+        self.more = schema;
         self
     }
 
@@ -113,8 +120,10 @@ where
     }
 
     fn schema(&self) -> String {
-        "CREATE TABLE account (id int PRIMARY KEY, amount int NOT NULL); INSERT INTO account VALUES (1, 100)"
-            .to_owned()
+        format!(
+            "CREATE TABLE account (id int PRIMARY KEY, amount int NOT NULL); INSERT INTO account VALUES (1, 100); {}",
+            self.more
+        )
     }
 
     fn operations(&self) -> BoxedStrategy<String> {

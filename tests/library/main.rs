@@ -5,6 +5,7 @@
 mod bank;
 mod drivers;
 mod endings;
+mod keys;
 mod leftovers;
 mod levels;
 mod sessions;

@@ -9,6 +9,7 @@ mod index;
 #[path = "../common/loud.rs"]
 mod loud;
 mod made;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

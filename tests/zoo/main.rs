@@ -2,6 +2,7 @@
 //! witness; each mended form is silent where it is sound; what is found replays. And faults do what they say.
 #![cfg(all(feature = "cli", not(loom)))]
 
+mod agree;
 mod classes;
 mod deadlocks;
 mod faults;

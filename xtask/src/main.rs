@@ -36,6 +36,7 @@ const HANDED_OVER: &[(&str, &str)] = &[
     ("spec", "Runs PostgreSQL's isolation specs: as written, in every order, at every level."),
     ("demo", "Shows the classic anomalies and what prevents them, one listing each."),
     ("zoo", "Measures pgweave on known bugs: found or not, how soon, how small."),
+    ("agree", "Holds re-execution and the dependency graph against each other on random cases."),
     ("check", "Judges histories that others recorded, and shows the cycle that breaks a level."),
     ("db", "Manages the database: up, down, status, url, psql, reset, logs."),
 ];

@@ -61,7 +61,7 @@ pub(crate) fn add(observed: &Observed, next: &Next<'_>, edges: &mut Edges) {
     }
     loose.connect(edges);
     pairs(observed, edges);
-    for &(from, to, kind) in &observed.predicates {
+    for &(from, to, kind) in &observed.further {
         if observed.takes_part(from) && observed.takes_part(to) && from != to {
             edges.add(from.0, to.0, kind);
         }

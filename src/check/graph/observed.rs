@@ -138,8 +138,8 @@ pub struct Observed {
     pub(crate) first_version: Vec<u32>,
     writers: Vec<u32>,
     pub(crate) pairs: Vec<Pair>,
-    /// Dependencies that no operation on a key shows: those by a predicate.
-    pub(crate) predicates: Vec<(Txn, Txn, Kinds)>,
+    /// Dependencies that no operation on a key shows.
+    pub(crate) further: Vec<(Txn, Txn, Kinds)>,
 }
 
 impl Observed {
@@ -177,7 +177,7 @@ impl Observed {
             first_version,
             writers,
             pairs,
-            predicates: Vec::new(),
+            further: Vec::new(),
         };
         observed.find_writers();
         observed
@@ -297,7 +297,7 @@ pub trait Words {
 pub struct Builder {
     transactions: Vec<Transaction>,
     operations: Vec<Operation>,
-    predicates: Vec<(Txn, Txn, Kinds)>,
+    further: Vec<(Txn, Txn, Kinds)>,
 }
 
 impl Builder {
@@ -319,9 +319,9 @@ impl Builder {
         self.operations.push(operation);
     }
 
-    /// Adds a dependency by a predicate: `kind` is [`Kinds::PREDICATE_WR`] or [`Kinds::PREDICATE_RW`].
-    pub fn predicate(&mut self, from: Txn, to: Txn, kind: Kinds) {
-        self.predicates.push((from, to, kind));
+    /// Adds a dependency that no operation on a key shows: one by a predicate, or by what several keys have in common.
+    pub fn dependency(&mut self, from: Txn, to: Txn, kind: Kinds) {
+        self.further.push((from, to, kind));
     }
 
     /// The history, in which the order of all versions is known.
@@ -337,7 +337,7 @@ impl Builder {
             }
         }
         let mut observed = Observed::new(shape, self.transactions, self.operations, placed, Vec::new());
-        observed.predicates = self.predicates;
+        observed.further = self.further;
         observed
     }
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use super::{Format, side_by_side};
-use crate::campaign::Watch;
+use super::Format;
+use crate::campaign::{Watch, side_by_side};
 use crate::cli::Exit;
 use crate::cli::outside::Outside;
 use crate::isolation::Isolation;

@@ -5,6 +5,7 @@
 //! there. The walk looks up, for each session, what `timeline` told; the script knows no rules of its own. The step that
 //! is shown stands in the address (`#step=5`), so that a moment can be linked to.
 
+mod chains;
 mod data;
 mod tables;
 
@@ -44,8 +45,9 @@ pub fn html(picture: &Picture<'_>) -> String {
     out.push_str("</div>\n</header>\n<main>\n");
     section(&mut out, "lanes", "Lanes", &pictured(picture));
     out.push_str(WALK);
+    chains::chains(&mut out, picture);
+    out.push_str("</section>\n");
     dependencies(&mut out, picture);
-    chains(&mut out, picture);
     section(&mut out, "listing", "Listing", &tables::listing(picture));
     let state = tables::state(&picture.finding.history.state);
     if !state.is_empty() {
@@ -60,7 +62,7 @@ pub fn html(picture: &Picture<'_>) -> String {
     out
 }
 
-/// Filled in by the script.
+/// Filled in by the script. What comes behind it in the section belongs to the walk as well.
 const WALK: &str = r#"<section id="walk" aria-labelledby="walk-title">
 <h2 id="walk-title">Walk</h2>
 <noscript><p>Walking through the steps needs JavaScript. Everything else on this page is complete without it.</p></noscript>
@@ -76,7 +78,6 @@ const WALK: &str = r#"<section id="walk" aria-labelledby="walk-title">
 <div id="said" aria-live="polite" aria-atomic="true"><p id="what"></p><p id="whom"></p></div>
 <div id="cards"></div>
 </div>
-</section>
 "#;
 
 fn section(out: &mut String, id: &str, title: &str, content: &str) {
@@ -199,22 +200,6 @@ fn dependencies(out: &mut String, picture: &Picture<'_>) {
     }
     if !list.is_empty() {
         section(out, "dependencies", "Dependencies", &format!("<ol>\n{list}</ol>\n"));
-    }
-}
-
-/// The versions of each row that somebody wrote.
-fn chains(out: &mut String, picture: &Picture<'_>) {
-    let mut list = String::new();
-    for chain in picture.finding.explanation.iter().flat_map(|explanation| &explanation.chains) {
-        list.push_str(&format!("<h3>{}</h3>\n<ol>\n", escape(&chain.row)));
-        for (step, what) in &chain.versions {
-            let step = step.map(|step| format!("step {}: ", link(step))).unwrap_or_default();
-            list.push_str(&format!("<li>{step}{}</li>\n", escape(what)));
-        }
-        list.push_str("</ol>\n");
-    }
-    if !list.is_empty() {
-        section(out, "versions", "Row versions", &list);
     }
 }
 

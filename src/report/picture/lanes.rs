@@ -107,7 +107,6 @@ pub(super) fn draw(picture: &Picture<'_>, style: &str) -> String {
     drawing.axis();
     for session in SessionId::first(drawing.lines.len()) {
         drawing.bands(session);
-        drawing.operations(session);
     }
     for (number, step) in history.steps.iter().enumerate() {
         drawing.wait(number, step);
@@ -119,6 +118,8 @@ pub(super) fn draw(picture: &Picture<'_>, style: &str) -> String {
         }
     }
     arcs::draw(&mut drawing);
+    // Their names stay readable where an arc crosses them.
+    SessionId::first(drawing.lines.len()).for_each(|session| drawing.operations(session));
     drawing.legend();
     drawing.names();
     drawing.out.push_str("</svg>");

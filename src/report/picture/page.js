@@ -5,6 +5,7 @@
   const last = data.steps.length;
   const byId = (id) => document.getElementById(id);
   const [slider, lanes] = [byId("moment"), byId("lanes-scroll")];
+  const chains = document.querySelectorAll(".chain");
   let moment = -1;
 
   const element = (tag, className, ...children) => {
@@ -30,6 +31,8 @@
   const TRANSACTION = { idle: "no transaction", open: "in a transaction", failed: "transaction failed", lost: "connection lost" };
   const DOING = { "not-begun": "not begun", sleeps: "backs off", ended: "done" };
   const FATE = { pending: "not committed", committed: "committed", "rolled-back": "rolled back", unknown: "nobody knows whether committed" };
+
+  const STANDS = { first: "at first", "to-come": "not written yet", pending: "not committed", committed: "committed", "rolled-back": "rolled back" };
 
   const badges = (change) => {
     const made = [];
@@ -125,6 +128,29 @@
     else if (lanes.scrollLeft < right) lanes.scrollLeft = right;
   };
 
+  // Which of a list of [moment, what] holds at a moment.
+  const heldAt = (changes, moment) => changes.findLast(([from]) => from <= moment)[1];
+
+  const showRow = (row, place) => {
+    const box = chains[place];
+    const seers = row.versions.map(() => []);
+    const blind = [];
+    row.seen.forEach((changes, session) => {
+      const at = heldAt(changes, moment);
+      (at === null ? blind : seers[at]).push(data.sessions[session].name);
+    });
+    [...box.querySelectorAll("li")].forEach((item, index) => {
+      const [written, decided, became] = row.versions[index];
+      const now = moment < written ? "to-come" : moment < decided ? "pending" : became;
+      item.className = seers[index].length ? `${now} is-seen` : now;
+      item.querySelector(".fate").textContent = STANDS[now];
+      const tags = seers[index].map((name) => element("b", "seer", name));
+      if (tags.length) tags.unshift(element("span", "", "seen by "));
+      item.querySelector(".seen").replaceChildren(...tags.flatMap((tag, at) => (at > 1 ? [" ", tag] : [tag])));
+    });
+    box.querySelector(".blind").textContent = blind.length ? `Not there for ${and(blind)}.` : "";
+  };
+
   const show = (wanted) => {
     const next = Math.min(last, Math.max(0, wanted));
     if (next === moment) return;
@@ -132,7 +158,8 @@
     const step = data.steps[moment - 1];
     const changes = data.sessions.map((session) => changeAt(session.changes, moment));
     slider.value = moment;
-    slider.setAttribute("aria-valuetext", moment ? `step ${moment} of ${last}` : "the beginning");
+    const who = step ? `, ${data.sessions[step.session].name}` : "";
+    slider.setAttribute("aria-valuetext", moment ? `step ${moment} of ${last}${who}` : "the beginning");
     byId("what").replaceChildren(...said(step));
     byId("what").className = step?.marked ? "marked" : "";
     const waits = changes.flatMap((change, index) =>
@@ -140,6 +167,7 @@
     byId("whom").textContent = waits.join(" ") || "No session waits.";
     byId("cards").replaceChildren(...data.sessions.map((session, index) =>
       card(session, changes[index], step?.session === index, step?.marked)));
+    data.rows.forEach(showRow);
     for (const id of ["first", "back"]) byId(id).setAttribute("aria-disabled", moment === 0);
     for (const id of ["forth", "last"]) byId(id).setAttribute("aria-disabled", moment === last);
     follow();
@@ -189,5 +217,6 @@
 
   slider.max = last;
   byId("walker").hidden = false;
+  if (chains.length) byId("now-seen").hidden = false;
   show(fromAddress() ?? data.opens);
 })();

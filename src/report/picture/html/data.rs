@@ -9,6 +9,7 @@ use super::super::super::text::{clip, visible};
 use super::super::markup;
 use super::super::timeline::timelines;
 use super::super::{Picture, words};
+use super::chains;
 use crate::history::{Action, Datum, Failure, Outcome, Statement, Step};
 use crate::schedule::SessionId;
 
@@ -29,7 +30,9 @@ pub(super) fn data(picture: &Picture<'_>) -> String {
             json!({ "name": session, "operations": operations(picture, session), "changes": line })
         })
         .collect();
-    markup::json(&json!({ "steps": steps, "sessions": sessions, "opens": opens(picture) }))
+    markup::json(
+        &json!({ "steps": steps, "sessions": sessions, "rows": chains::data(picture), "opens": opens(picture) }),
+    )
 }
 
 /// The moment that is shown first: after the last step that the evidence names, or else at the end.

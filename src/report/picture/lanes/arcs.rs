@@ -33,6 +33,8 @@ fn arc(drawing: &mut Drawing<'_>, edge: &Edge) {
         Place::OnTheCycle => ("edge cycle", "head-cycle"),
         Place::Beside => ("edge", "head"),
     };
+    // Between lanes the words stand in the upper half of the gap: below are the names of the lower lane's operations.
+    let lift = if same_lane { 4.0 } else { -7.0 };
     let (x, y) = ((x1 + x2) / 2.0, (y1 + y2 + 3.0 * (c1 + c2)) / 8.0);
     drawing.put(format_args!(
         "<g class=\"{class}\"><title>step {} → step {}, {}: {}</title>\
@@ -42,7 +44,7 @@ fn arc(drawing: &mut Drawing<'_>, edge: &Edge) {
         edge.to + 1,
         escape(&edge.kind),
         escape(&edge.label),
-        y + 4.0,
+        y + lift,
         escape(&edge.kind),
     ));
 }

@@ -1,0 +1,60 @@
+//! The versions of each row that somebody wrote, as lists that are complete without the script; the script says beside
+//! each version how it stands at the moment that is shown, and who would see it.
+
+use serde_json::{Value, json};
+
+use super::super::markup::escape;
+use super::{Picture, link};
+use crate::report::{Became, Chain, Link};
+
+fn all<'a>(picture: &Picture<'a>) -> impl Iterator<Item = &'a Chain> {
+    picture.finding.explanation.into_iter().flat_map(|explanation| &explanation.chains)
+}
+
+pub(super) fn chains(out: &mut String, picture: &Picture<'_>) {
+    if all(picture).next().is_none() {
+        return;
+    }
+    out.push_str(
+        "<div id=\"versions\">\n<h3 class=\"part\">Row versions</h3>\n\
+         <p class=\"lead\">Every row that a session wrote, oldest version first.<span id=\"now-seen\" hidden> At this moment, \
+         a session’s next statement would see the version that carries its letter; one that carries its letter nowhere \
+         is not there for it.</span></p>\n<div class=\"chains\">\n",
+    );
+    for chain in all(picture) {
+        out.push_str(&format!(
+            "<section class=\"chain\" aria-label=\"{0}\">\n<h4>{0}</h4>\n<ol>\n",
+            escape(&chain.row)
+        ));
+        chain.versions.iter().for_each(|version| out.push_str(&item(version)));
+        out.push_str("</ol>\n<p class=\"blind\"></p>\n</section>\n");
+    }
+    out.push_str("</div>\n</div>\n");
+}
+
+fn item(version: &Link) -> String {
+    let place = match version.step {
+        Some(step) => format!("step {}: ", link(step)),
+        None => String::new(),
+    };
+    let (class, fate) = match version.became {
+        Became::First => ("first", "at first".to_owned()),
+        Became::Committed => ("committed", format!("committed{}", at(version.decided))),
+        Became::RolledBack => ("rolled-back", format!("rolled back{}", at(version.decided))),
+    };
+    format!(
+        "<li class=\"{class}\"><p>{place}{}</p><p class=\"state\"><span class=\"fate\">{fate}</span> <span class=\"seen\"></span></p></li>\n",
+        escape(&version.words)
+    )
+}
+
+fn at(decided: usize) -> String {
+    format!(" at step {decided}")
+}
+
+/// What the script is given: when each version is there, when it is decided what becomes of it, and who sees which.
+pub(super) fn data(picture: &Picture<'_>) -> Vec<Value> {
+    let version = |version: &Link| json!([version.written, version.decided, version.became]);
+    let row = |chain: &Chain| json!({ "versions": chain.versions.iter().map(version).collect::<Vec<_>>(), "seen": chain.seen });
+    all(picture).map(row).collect()
+}
