@@ -10,6 +10,7 @@ mod explain;
 mod fuzz;
 mod matrix;
 mod outside;
+mod remedy;
 mod replay;
 mod shrink;
 mod spec;
@@ -47,6 +48,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Run a case file once, and draw what happened.
     Explain(explain::ExplainArgs),
+    /// Try what would keep a case from failing: levels, locks, indexes; and say what holds.
+    Remedy(remedy::RemedyArgs),
     /// Make a case file smaller, as long as it violates the same claim.
     Shrink(shrink::ShrinkArgs),
     /// Look for new cases for so many minutes.
@@ -97,6 +100,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(args) => verify::run(args, &outside),
         Command::Replay(args) => replay::run(args, &outside),
         Command::Explain(args) => explain::run(args, &outside),
+        Command::Remedy(args) => remedy::run(args, &outside),
         Command::Shrink(args) => shrink::run(args, &outside),
         Command::Fuzz(args) => fuzz::run(args, &outside),
         Command::Spec(args) => spec::run(args, &outside),
