@@ -200,6 +200,8 @@ pub mod isolation;
 pub mod matrix;
 #[cfg(not(loom))]
 pub mod registry;
+#[cfg(not(loom))]
+pub mod remedy;
 pub mod replay;
 pub mod report;
 pub mod retry;

@@ -3,6 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use sqlx::postgres::PgConnectOptions;
+
+use crate::gate::Rewrites;
 use crate::server::{Alive, Database, Server, ServerError, Wish};
 use crate::subject::Subject;
 use crate::weave::{Lane, LaneError, LaneOptions, Limits, LockReports, Reins, Rights};
@@ -45,6 +48,20 @@ impl<S: Subject> StandingLane<S> {
         sessions: usize,
         limits: Limits,
     ) -> Result<Self, CampaignError> {
+        Self::open_rewriting(server, subject, sessions, limits, Rewrites::default()).await
+    }
+
+    /// As [`StandingLane::open`], and changes what the sessions send.
+    ///
+    /// # Errors
+    /// When the server or the subject's schema fails.
+    pub async fn open_rewriting(
+        server: &Server,
+        subject: Arc<S>,
+        sessions: usize,
+        limits: Limits,
+        rewrites: Rewrites,
+    ) -> Result<Self, CampaignError> {
         let database = server.create_database().await?;
         let rights = server.rights();
         let options = LaneOptions {
@@ -59,9 +76,15 @@ impl<S: Subject> StandingLane<S> {
             reins: if server.alive() == Alive::Unknown { Reins::Loose } else { Reins::Held },
             sessions,
             limits,
+            rewrites,
         };
         let lane = Lane::open(subject, options).await.map_err(|error| lost_or(server, error))?;
         Ok(Self { lane, database })
+    }
+
+    /// How to connect to its database, past the gate.
+    pub(crate) fn connect_options(&self) -> PgConnectOptions {
+        self.database.connect_options()
     }
 
     /// Closes the lane and drops its database.
@@ -75,7 +98,7 @@ impl<S: Subject> StandingLane<S> {
 }
 
 /// What has happened when a lane cannot go on: the server has gone, or the lane tells.
-pub(super) fn lost_or(server: &Server, error: LaneError) -> CampaignError {
+pub(crate) fn lost_or(server: &Server, error: LaneError) -> CampaignError {
     match server.alive() {
         Alive::Ended(how) => CampaignError::Server(ServerError::Gone(how)),
         _ => CampaignError::Lane(error),

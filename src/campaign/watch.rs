@@ -25,7 +25,7 @@ impl Watch {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    pub(super) fn count_case(&self) {
+    pub(crate) fn count_case(&self) {
         self.cases.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -11,6 +11,7 @@ mod explain;
 mod fuzz;
 mod matrix;
 mod outside;
+mod remedy;
 mod replay;
 mod shrink;
 mod spec;
@@ -48,6 +49,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Run a case file once, and draw what happened.
     Explain(explain::ExplainArgs),
+    /// Try what would keep a case from failing: levels, locks, indexes; and say what holds.
+    Remedy(remedy::RemedyArgs),
     /// Make a case file smaller, as long as it violates the same claim.
     Shrink(shrink::ShrinkArgs),
     /// Look for new cases for so many minutes.
@@ -100,6 +103,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(args) => verify::run(args, &outside),
         Command::Replay(args) => replay::run(args, &outside),
         Command::Explain(args) => explain::run(args, &outside),
+        Command::Remedy(args) => remedy::run(args, &outside),
         Command::Shrink(args) => shrink::run(args, &outside),
         Command::Fuzz(args) => fuzz::run(args, &outside),
         Command::Spec(args) => spec::run(args, &outside),

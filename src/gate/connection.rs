@@ -1,6 +1,8 @@
 //! One connection through the gate, as a state: what is held, what is under way at the server, what has been seen.
 //! Bytes go in and come out; the relay moves them. Nothing here waits, and nothing here decides an order.
 
+mod rewriting;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -10,10 +12,12 @@ use bytes::BytesMut;
 use super::effect::{self, Effect};
 use super::notice::Report;
 use super::record::{Recorder, TERMINATED};
+use super::rewrites::Rewrites;
 use super::wire::{self, Frame, WireError};
 use crate::history::{Statement, Transaction};
 use crate::rows::{Notes, PREFIX, Seen};
 use crate::schedule::SessionId;
+use rewriting::{Ahead, Rewriting};
 
 /// Where what is seen is noted while the rows of a run are followed; nothing otherwise. All connections share it.
 pub type Notebook = Rc<RefCell<Option<Notes>>>;
@@ -51,6 +55,12 @@ enum Group {
     },
     /// A simple Query that only ends a transaction.
     End(Frame),
+    /// A simple Query that no client has sent.
+    Inserted {
+        frame: Frame,
+        effect: Effect,
+        ahead: Ahead,
+    },
     Close,
 }
 
@@ -92,6 +102,8 @@ enum Origin {
     Gate,
     /// The client, for a BEGIN that the gate has answered.
     Begun,
+    /// Nobody, for a statement that was put in.
+    Inserted(Ahead),
 }
 
 /// A connection through the gate.
@@ -126,6 +138,9 @@ pub struct Connection {
     begun: Option<Frame>,
     begins: Begins,
     fate: Fate,
+    /// Whether what the client sends passes at once, by its last message.
+    mode: Mode,
+    rewriting: Rewriting,
     /// Its number, and where what it sees is noted.
     id: u64,
     notebook: Notebook,
@@ -133,10 +148,18 @@ pub struct Connection {
 
 impl Connection {
     /// Connection `id`, whose start-up packet is on its way.
-    pub fn new(session: SessionId, begins: Begins, id: u64, notebook: Notebook) -> Self {
+    pub fn new(
+        session: SessionId,
+        begins: Begins,
+        rewrites: Rc<Rewrites>,
+        id: u64,
+        notebook: Notebook,
+    ) -> Self {
         Self {
             session,
             begins,
+            mode: Mode::Open,
+            rewriting: Rewriting::new(rewrites),
             id,
             notebook,
             pid: 0,
@@ -172,7 +195,7 @@ impl Connection {
     /// The effect of what is held first, if something is held.
     pub fn held(&self) -> Option<Effect> {
         self.held.front().map(|group| match group {
-            Group::Messages { effect, .. } => *effect,
+            Group::Messages { effect, .. } | Group::Inserted { effect, .. } => *effect,
             Group::Begin { .. } => Effect::Fused,
             Group::End(_) if self.is_idle() => Effect::None,
             Group::End(_) if self.has_let_go() => Effect::Trailing,
@@ -266,6 +289,8 @@ impl Connection {
             self.close(mode);
             return Ok(());
         }
+        self.mode = mode;
+        let frame = self.rewriting.rewrites.replace(frame)?;
         self.recorder.define(&frame)?;
         let cut = matches!(frame.tag, b'S' | b'Q' | b'H' | b'F');
         self.group.push(frame);
@@ -279,8 +304,9 @@ impl Connection {
                 self.answer_sync();
                 return Ok(());
             }
-            self.held.push_back(self.group_of(frames)?);
-            self.pass(mode)?;
+            let group = self.group_of(frames)?;
+            self.hold(group)?;
+            self.pass()?;
         }
         Ok(())
     }
@@ -329,10 +355,12 @@ impl Connection {
         }
     }
 
-    /// Sends what needs no release: everything in mode open, and what has no effect at all.
-    fn pass(&mut self, mode: Mode) -> Result<(), WireError> {
+    /// Sends what needs no release: everything in mode open, and what has no effect at all. What a statement was put
+    /// before waits for that one's answer.
+    fn pass(&mut self) -> Result<(), WireError> {
         while let Some(effect) = self.held() {
-            if mode == Mode::Held && effect != Effect::None {
+            let waits = self.awaited.contains(&Origin::Inserted(Ahead::OfGroup));
+            if waits || self.mode == Mode::Held && effect != Effect::None {
                 break;
             }
             self.release()?;
@@ -359,6 +387,12 @@ impl Connection {
             }
             Some(Group::Begin { frame, .. }) => self.send_all(&[frame])?,
             Some(Group::Messages { frames, .. }) => self.send_all(&frames)?,
+            Some(Group::Inserted { frame, ahead, .. }) => {
+                self.send_all(&[frame])?;
+                // It is the last that was sent.
+                self.awaited.pop_back();
+                self.awaited.push_back(Origin::Inserted(ahead));
+            }
         }
         Ok(())
     }
@@ -490,6 +524,7 @@ impl Connection {
         }
         match origin {
             Some(Origin::Gate) => return Ok(()),
+            Some(Origin::Inserted(ahead)) => return self.inserted_answered(frame, ahead),
             Some(Origin::Begun) if frame.tag != b'E' => return Ok(()),
             Some(Origin::Begun) => {
                 let report = Report::read(&frame)?;

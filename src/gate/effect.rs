@@ -80,6 +80,18 @@ pub fn commits(sql: &str, transaction: Transaction) -> bool {
     })
 }
 
+/// Whether a text ends a transaction block.
+pub fn ends_block(sql: &str) -> bool {
+    let words: Vec<_> = words(sql).take(3).collect();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["ROLLBACK" | "ABORT", "TO", ..] | ["ROLLBACK" | "ABORT", "WORK" | "TRANSACTION", "TO"] => false,
+        ["ROLLBACK" | "COMMIT", "PREPARED", ..] => false,
+        [first, ..] => ["COMMIT", "END", "ROLLBACK", "ABORT"].contains(&first),
+        [] => false,
+    }
+}
+
 /// SET CONSTRAINTS checks what was deferred, and SET TRANSACTION SNAPSHOT takes another's snapshot: both do more than set.
 fn is_more_than_a_setting(first: &str, second: Option<&str>, part: &str) -> bool {
     first == "SET" && (second == Some("CONSTRAINTS") || part.to_ascii_uppercase().contains("SNAPSHOT"))

@@ -1,6 +1,6 @@
 //! The gate: a small PostgreSQL wire relay. Each session's code connects to a socket of its own with an ordinary URL;
 //! the gate cuts what it sends at Sync, Query and Flush, holds each group until it is released, reads what comes back,
-//! and passes everything else through untouched.
+//! and passes everything else through untouched, unless it is given [`Rewrites`].
 //!
 //! The gate never decides an order: it holds, releases and observes, and the weaver asks it to. It listens on unix
 //! sockets in a folder that only this user can enter.
@@ -13,6 +13,7 @@ mod notice;
 mod pipe;
 mod record;
 mod relay;
+mod rewrites;
 pub(crate) mod stream;
 pub(crate) mod wire;
 
@@ -30,6 +31,7 @@ use tokio::task::JoinHandle;
 pub use connection::{Begins, Cut, LockWait, Mode};
 pub use effect::Effect;
 pub use notice::without_ids;
+pub use rewrites::{Insert, Place, Rewrites, normal};
 
 use crate::history::{Statement, Transaction};
 use crate::rows::{Note, Notes};
@@ -52,6 +54,7 @@ struct Shared {
     settings: RefCell<Settings>,
     mode: Cell<Mode>,
     begins: Begins,
+    rewrites: Rc<Rewrites>,
     connections: RefCell<BTreeMap<u64, Link>>,
     next_id: Cell<u64>,
     changed: Arc<Notify>,
@@ -133,12 +136,27 @@ impl Gate {
     /// # Errors
     /// When the sockets cannot be made.
     pub fn open(endpoint: Endpoint, settings: Settings, sessions: usize, begins: Begins) -> io::Result<Self> {
+        Self::open_rewriting(endpoint, settings, sessions, begins, Rewrites::default())
+    }
+
+    /// As [`Gate::open`], with changes to what passes.
+    ///
+    /// # Errors
+    /// When the sockets cannot be made.
+    pub fn open_rewriting(
+        endpoint: Endpoint,
+        settings: Settings,
+        sessions: usize,
+        begins: Begins,
+        rewrites: Rewrites,
+    ) -> io::Result<Self> {
         let folder = GateFolder::new()?;
         let shared = Rc::new(Shared {
             endpoint,
             settings: RefCell::new(settings),
             mode: Cell::new(Mode::Open),
             begins,
+            rewrites: Rc::new(rewrites),
             connections: RefCell::new(BTreeMap::new()),
             next_id: Cell::new(0),
             changed: Arc::new(Notify::new()),

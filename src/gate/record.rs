@@ -37,6 +37,9 @@ struct Portal {
     result_formats: Vec<i16>,
 }
 
+/// A statement that is executed, the values of its parameters, and their types.
+pub type Executed = (String, Vec<Datum>, Vec<u32>);
+
 /// What the next answer of the server belongs to.
 #[derive(Debug)]
 enum Expected {
@@ -123,6 +126,24 @@ impl Recorder {
     /// Whether `group` commits something, where the transaction stands so.
     pub fn commits(&self, group: &[Frame], transaction: Transaction) -> bool {
         self.texts(group).any(|text| effect::commits(&text, transaction))
+    }
+
+    /// What `group` executes: each statement with the values of its parameters and their types, as far as they are known.
+    pub fn executed(&self, group: &[Frame]) -> Vec<Executed> {
+        let mut all = Vec::new();
+        for frame in group {
+            let mut fields = frame.body();
+            match (frame.tag, fields.text()) {
+                (b'Q', Ok(sql)) => all.push((sql, Vec::new(), Vec::new())),
+                (b'E', Ok(name)) => {
+                    let portal = self.portals.get(&name).cloned().unwrap_or_default();
+                    let prepared = self.prepared.get(&portal.statement).cloned().unwrap_or_default();
+                    all.push((prepared.sql, portal.params, prepared.param_oids));
+                }
+                _ => {}
+            }
+        }
+        all
     }
 
     fn texts(&self, group: &[Frame]) -> impl Iterator<Item = String> {

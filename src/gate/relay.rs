@@ -64,7 +64,8 @@ async fn serve(shared: &Rc<Shared>, session: SessionId, client: Stream) -> Resul
     let id = shared.next_id.get();
     shared.next_id.set(id + 1);
     let wake = Rc::new(Notify::new());
-    let mut connection = Connection::new(session, shared.begins, id, shared.notebook.clone());
+    let (rewrites, notebook) = (shared.rewrites.clone(), shared.notebook.clone());
+    let mut connection = Connection::new(session, shared.begins, rewrites, id, notebook);
     connection.to_server.extend_from_slice(&startup);
     shared.connections.borrow_mut().insert(id, Link { connection, server: None, wake: wake.clone() });
     let result = match Stream::connect(&shared.endpoint).await {

@@ -156,6 +156,11 @@ impl Fields {
         Ok(Some(self.0.split_to(length as usize)))
     }
 
+    /// Everything that is left, as bytes.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
     /// Everything that is left, as text.
     pub fn rest(&mut self) -> String {
         String::from_utf8_lossy(&self.0.split_to(self.0.len())).into_owned()

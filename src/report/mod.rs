@@ -16,6 +16,8 @@ pub mod matrix;
 mod paint;
 pub mod picture;
 pub mod progress;
+#[cfg(not(loom))]
+pub mod remedy;
 pub mod table;
 mod text;
 

@@ -20,7 +20,7 @@ use super::{Limits, LockReports, story};
 use crate::case::Case;
 use crate::check::coverage::{Connections, Surveyor};
 use crate::explore::{Choice, Strategy};
-use crate::gate::{Begins, Gate, Mode, Settings, View};
+use crate::gate::{Begins, Gate, Mode, Rewrites, Settings, View};
 use crate::history::{
     Action, Ended, Failure, Fault, History, OpId, Outcome, State, Statement, Step, Transaction,
 };
@@ -53,6 +53,8 @@ pub struct LaneOptions {
     pub sessions: usize,
     /// How long things may take.
     pub limits: Limits,
+    /// What is changed of what the sessions send.
+    pub rewrites: Rewrites,
 }
 
 /// Why a lane cannot go on.
@@ -123,7 +125,8 @@ impl<S: Subject> Lane<S> {
             Observer::open(&options.connect, &schema, options.rights).await.map_err(LaneError::Schema)?;
         let isolation = Isolation::ReadCommitted;
         let settings = settings(&options, isolation);
-        let gate = Gate::open(options.endpoint.clone(), settings, options.sessions, Begins::Deferred)?;
+        let (endpoint, rewrites) = (options.endpoint.clone(), options.rewrites.clone());
+        let gate = Gate::open_rewriting(endpoint, settings, options.sessions, Begins::Deferred, rewrites)?;
         let queries = subject.claims().iter().filter_map(|claim| claim.query().map(str::to_owned)).collect();
         let mut lane = Self {
             subject,

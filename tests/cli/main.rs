@@ -4,6 +4,7 @@
 mod check;
 mod fuzz;
 mod matrix;
+mod remedy;
 mod replay;
 mod usage;
 mod verify;

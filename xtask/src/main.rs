@@ -31,6 +31,7 @@ const HANDED_OVER: &[(&str, &str)] = &[
     ("matrix", "Compares variants: from which level on each holds, and what it costs there."),
     ("replay", "Runs a case file again, and says whether every run gave the same history."),
     ("explain", "Runs a case file once and draws what happened: a page to walk through, SVG, Markdown."),
+    ("remedy", "Tries what would keep a case from failing: levels, locks, indexes; and says what holds."),
     ("shrink", "Makes a case file smaller while it still violates the same claim."),
     ("fuzz", "Looks for new cases for so many minutes."),
     ("spec", "Runs PostgreSQL's isolation specs: as written, in every order, at every level."),

@@ -1,9 +1,10 @@
+use super::super::rewrites::{Insert, Place};
 use super::super::wire::take_frontend_frame;
 use super::*;
 
 /// A connection whose client has sent `sql`, one after another, each released and answered with a status.
 fn after(answered: &[(&str, u8)]) -> Connection {
-    let mut connection = Connection::new(SessionId::new(0), Begins::AtOnce, 0, Notebook::default());
+    let mut connection = connection(Rewrites::default());
     connection.server_sent(ready(b'I')).unwrap();
     for (sql, status) in answered {
         connection.client_sent(query(sql), Mode::Held).unwrap();
@@ -13,6 +14,10 @@ fn after(answered: &[(&str, u8)]) -> Connection {
     connection.to_server.clear();
     connection.to_client.clear();
     connection
+}
+
+fn connection(rewrites: Rewrites) -> Connection {
+    Connection::new(SessionId::new(0), Begins::AtOnce, Rc::new(rewrites), 0, Notebook::default())
 }
 
 fn query(sql: &str) -> Frame {
@@ -104,4 +109,115 @@ fn a_terminated_client_is_told_so_and_sends_nothing_more() {
     connection.terminate();
     assert_eq!(&connection.to_client[..], wire::fatal(TERMINATED.0, TERMINATED.1));
     assert!(connection.held().is_none() && connection.to_server.is_empty());
+}
+
+fn inserting(inserts: &[(Place, &str)]) -> Connection {
+    let insert = |(place, sql): &(Place, &str)| Insert { place: place.clone(), sql: (*sql).to_owned() };
+    let rewrites = Rewrites { inserted: inserts.iter().map(insert).collect(), ..Rewrites::default() };
+    let mut connection = connection(rewrites);
+    connection.begins = Begins::Deferred;
+    connection.server_sent(ready(b'I')).unwrap();
+    connection.to_client.clear();
+    connection
+}
+
+/// Sends, releases and forgets: what the client is told, as the tags of the messages.
+fn told(connection: &mut Connection) -> String {
+    let mut bytes = std::mem::take(&mut connection.to_client);
+    let mut tags = String::new();
+    while let Some(frame) = wire::take_frame(&mut bytes).unwrap() {
+        tags.push(frame.tag as char);
+    }
+    tags
+}
+
+#[test]
+fn a_statement_that_is_put_in_is_a_step_of_its_own_of_which_the_client_sees_nothing() {
+    let mut connection = inserting(&[(Place::Start(None), "SELECT 1")]);
+    for sql in ["BEGIN", "UPDATE t"] {
+        connection.client_sent(query(sql), Mode::Held).unwrap();
+        connection.release().unwrap();
+    }
+    assert_eq!(&connection.to_server[..], [wire::query("BEGIN"), wire::query("SELECT 1")].concat());
+    assert_eq!(told(&mut connection), "CZ", "BEGIN was answered");
+    assert_eq!(
+        connection.held(),
+        Some(Effect::Step),
+        "the client's statement waits for a release of its own"
+    );
+    let answers = [
+        wire::frame(b'C', b"BEGIN\0"),
+        wire::frame(b'Z', b"T"),
+        wire::frame(b'C', b"SELECT 1\0"),
+        wire::frame(b'Z', b"T"),
+    ];
+    for answer in answers {
+        connection.server_sent(frame(&answer)).unwrap();
+    }
+    assert_eq!(told(&mut connection), "");
+    assert!(!connection.under_way() && connection.held() == Some(Effect::Step));
+    let statements: Vec<_> = connection.take_statements().into_iter().map(|one| one.sql).collect();
+    assert_eq!(statements, ["BEGIN", "SELECT 1"], "it is recorded as it was sent");
+}
+
+#[test]
+fn where_a_statement_that_is_put_in_fails_the_clients_own_fails_in_its_place() {
+    let mut connection = inserting(&[(Place::Start(None), "SELECT 1")]);
+    for sql in ["BEGIN", "UPDATE t"] {
+        connection.client_sent(query(sql), Mode::Open).unwrap();
+    }
+    assert_eq!(&connection.to_server[..], [wire::query("BEGIN"), wire::query("SELECT 1")].concat());
+    assert_eq!(told(&mut connection), "CZ");
+    let error = wire::frame(b'E', b"VERROR\0C40P01\0Mdeadlock detected\0\0");
+    for answer in [wire::frame(b'C', b"BEGIN\0"), wire::frame(b'Z', b"T"), error, wire::frame(b'Z', b"E")] {
+        connection.server_sent(frame(&answer)).unwrap();
+    }
+    assert_eq!(told(&mut connection), "EZ");
+    assert_eq!(connection.held(), None, "the server never sees the client's statement");
+}
+
+#[test]
+fn what_is_put_around_a_transaction_comes_before_begin_and_after_the_end() {
+    let around = [(Place::BeforeBegin, "SELECT lock()"), (Place::AfterEnd, "SELECT unlock()")];
+    let mut connection = inserting(&around);
+    let mut sent = String::new();
+    let mut release = |connection: &mut Connection, statuses: &[u8]| {
+        connection.to_server.clear();
+        connection.release().unwrap();
+        let mut bytes = connection.to_server.clone();
+        while let Some(frame) = take_frontend_frame(&mut bytes).unwrap() {
+            sent.push_str(&format!("{}; ", frame.body().text().unwrap()));
+        }
+        for status in statuses {
+            connection.server_sent(ready(*status)).unwrap();
+        }
+    };
+    connection.client_sent(query("BEGIN"), Mode::Held).unwrap();
+    release(&mut connection, b"I");
+    release(&mut connection, b"");
+    connection.client_sent(query("UPDATE t"), Mode::Held).unwrap();
+    release(&mut connection, b"TT");
+    connection.client_sent(query("COMMIT"), Mode::Held).unwrap();
+    release(&mut connection, b"I");
+    // A driver may send one more, in vain.
+    connection.client_sent(query("ROLLBACK"), Mode::Held).unwrap();
+    release(&mut connection, b"I");
+    assert_eq!(sent, "SELECT lock(); BEGIN; UPDATE t; COMMIT; SELECT unlock(); ");
+}
+
+#[test]
+fn a_begin_in_the_extended_protocol_begins_a_transaction_too() {
+    let mut connection = inserting(&[(Place::Start(None), "SELECT 1")]);
+    let parts: [(u8, &[u8]); 4] =
+        [(b'P', b"\0BEGIN\0\0\0"), (b'B', b"\0\0\0\0\0\0\0\0"), (b'E', b"\0\0\0\0\0"), (b'S', b"")];
+    for (tag, body) in parts {
+        connection.client_sent(frame(&wire::frame(tag, body)), Mode::Held).unwrap();
+    }
+    connection.release().unwrap();
+    assert!(!connection.to_server.is_empty());
+    connection.server_sent(ready(b'T')).unwrap();
+    connection.to_server.clear();
+    connection.client_sent(query("UPDATE t"), Mode::Held).unwrap();
+    connection.release().unwrap();
+    assert_eq!(&connection.to_server[..], wire::query("SELECT 1"));
 }
