@@ -5,6 +5,7 @@
 mod classes;
 mod faults;
 mod graph;
+mod random;
 
 use std::sync::LazyLock;
 
