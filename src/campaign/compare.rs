@@ -79,7 +79,12 @@ impl<S: Subject> Runner<'_, S> {
             some.push(seen);
         }
         let all_run = one_by_one.is_complete() && one_by_one.departed() == 0;
-        let complete = all_run && by_classes.is_complete() && by_classes.is_certain();
+        let again = |one: &Seen| {
+            let before = all.iter().find(|other| other.trace == one.trace);
+            before.is_none_or(|other| other.outcome == one.outcome)
+        };
+        let the_same = some.iter().all(again);
+        let complete = all_run && the_same && by_classes.is_complete() && by_classes.is_certain();
         Ok(Compared { comparison: Comparison::of(&all, &some), complete })
     }
 

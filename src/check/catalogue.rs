@@ -20,14 +20,61 @@ pub struct Catalogue {
 pub struct TableFacts {
     /// Its name, with a schema before it where that is not `public`.
     pub name: String,
-    /// Names of the tables that its foreign keys lead to.
-    pub references: Vec<String>,
+    /// Its columns, where rows of it can be told apart by them: in their order, names in small letters. None otherwise.
+    pub columns: Vec<ColumnFacts>,
+    /// Its unique indexes, and what else keeps rows from standing side by side.
+    pub unique: Vec<UniqueFacts>,
+    /// Its foreign keys.
+    pub references: Vec<ReferenceFacts>,
     /// Where its columns draw numbers from.
     pub draws: Draws,
     /// Whether reading it may run code, or reach rows of other tables: rules, row security, inheritance.
     pub code_on_read: bool,
     /// Whether writing to it may run code: triggers, functions in defaults and checks, constraints that are deferred.
     pub code_on_write: bool,
+}
+
+/// One column.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ColumnFacts {
+    /// Its name, in small letters.
+    pub name: String,
+    /// How its values are told apart.
+    pub kind: ColumnKind,
+    /// Whether it is drawn from a sequence where an INSERT leaves it out.
+    pub drawn: bool,
+}
+
+/// How the values of a column are told apart by their text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// As whole numbers.
+    Int,
+    /// Letter by letter.
+    Text,
+    /// Not for certain.
+    #[default]
+    Other,
+}
+
+/// A unique index, or an exclusion constraint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UniqueFacts {
+    /// Columns, by position, of which different values let two rows stand side by side.
+    pub key: Vec<usize>,
+    /// Whether two rows with equal values there cannot stand side by side, and every row has its place.
+    pub whole: bool,
+    /// All columns that it uses, those in its expressions and its condition too.
+    pub uses: Vec<usize>,
+}
+
+/// A foreign key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReferenceFacts {
+    /// Name of the table that it leads to.
+    pub table: String,
+    /// Its columns by position, each with the one that it leads to.
+    pub columns: Vec<(usize, usize)>,
 }
 
 /// Where the columns of a table draw numbers from.
@@ -48,6 +95,16 @@ impl TableFacts {
         Self { name: name.into(), ..Self::default() }
     }
 
+    /// Whether a foreign key of it leads to the table of this name.
+    fn leads_to(&self, name: &str) -> bool {
+        self.references.iter().any(|reference| reference.table == name)
+    }
+
+    /// The position of the column of this name.
+    pub(super) fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
     /// Its name without a schema, in small letters.
     pub(super) fn last_name(&self) -> String {
         self.name.rsplit('.').next().unwrap_or_default().trim_matches('"').to_lowercase()
@@ -64,7 +121,7 @@ pub(super) const TABLES: Tables = (1 << TABLE_BITS) - 1;
 
 impl Catalogue {
     /// The table at this position.
-    fn bit(table: usize) -> Tables {
+    pub(super) fn bit(table: usize) -> Tables {
         1 << (table % TABLE_BITS)
     }
 
@@ -79,6 +136,18 @@ impl Catalogue {
         self.those(|table| table.last_name() == word)
     }
 
+    /// The one table that a word in small letters names, where its columns are known and no other table has its name.
+    pub(super) fn position(&self, word: &str) -> Option<usize> {
+        let mut named = (0..self.tables.len()).filter(|table| self.tables[*table].last_name() == word);
+        let table = named.next().filter(|table| !self.tables[*table].columns.is_empty())?;
+        (named.next().is_none() && self.tables.len() <= TABLE_BITS).then_some(table)
+    }
+
+    /// The position of the table with exactly this name.
+    pub(super) fn called(&self, name: &str) -> Option<usize> {
+        self.tables.iter().position(|table| table.name == name)
+    }
+
     fn among(&self, tables: Tables) -> impl Iterator<Item = &TableFacts> {
         (0..self.tables.len())
             .filter(move |table| Self::bit(*table) & tables != 0)
@@ -87,8 +156,7 @@ impl Catalogue {
 
     /// `tables`, and those whose rows are locked when rows go into them.
     pub(super) fn with_parents(&self, tables: Tables) -> Tables {
-        let leads =
-            |other: &TableFacts| self.among(tables).any(|table| table.references.contains(&other.name));
+        let leads = |other: &TableFacts| self.among(tables).any(|table| table.leads_to(&other.name));
         tables | self.those(leads)
     }
 
@@ -97,8 +165,7 @@ impl Catalogue {
     pub(super) fn with_relatives(&self, tables: Tables) -> Tables {
         let mut all = tables;
         loop {
-            let refers =
-                |other: &TableFacts| self.among(all).any(|table| other.references.contains(&table.name));
+            let refers = |other: &TableFacts| self.among(all).any(|table| other.leads_to(&table.name));
             let more = all | self.those(refers);
             if more == all {
                 return self.with_parents(all);
@@ -120,7 +187,10 @@ mod tests {
     #[test]
     fn what_follows_a_write_is_found_along_the_foreign_keys() {
         let table = |name: &str, references: &[&str]| TableFacts {
-            references: references.iter().map(|name| (*name).to_owned()).collect(),
+            references: references
+                .iter()
+                .map(|name| ReferenceFacts { table: (*name).to_owned(), columns: Vec::new() })
+                .collect(),
             ..TableFacts::plain(name)
         };
         let tables = vec![

@@ -2,21 +2,26 @@
 //!
 //! Two steps of different sessions depend on each other when
 //!
-//! 1. both may write or lock the same thing; or
-//! 2. one makes visible (by COMMIT, ROLLBACK, an error or an autocommitted write) what the other, at READ COMMITTED, reads
+//! 1. both may write or lock the same row, in ways that exclude each other; or one brings a row in where a unique index
+//!    may hold it against a row of the other; or both write to a table of which some statement of the run shows how its
+//!    rows lie; or
+//! 2. one ends (by COMMIT, ROLLBACK, an error or an autocommitted write) what the other, at READ COMMITTED, reads, locks
 //!    or writes now, or, at the levels above, what the other's transaction touches and it takes its snapshot now, or what
-//!    it writes now; or
+//!    it locks or writes now. A lock alone that ends does not matter to reads; or
 //! 3. one keeps others from reading (LOCK, TRUNCATE) what the other reads, or has read in the transaction that it ends; or
 //! 4. one tries a lock without waiting, and the other takes or gives back what may be that lock; or
 //! 5. both belong to SERIALIZABLE transactions, of which one reads what the other writes: each such conflict that is
-//!    noted may doom the other at its next step. Or one of them ends, and a third transaction is in conflict with both:
-//!    whether three in a row are dangerous depends on who began and ended first; or
+//!    noted may doom the other at its next step, unless neither has written yet and neither ends. Or one of them ends, and
+//!    a third transaction is in conflict with both: whether three in a row are dangerous depends on who began and ended
+//!    first. Here tables count, since predicate locks may cover more than rows; or
 //! 6. one waited until the other; or
 //! 7. one is a fault: it may matter to anything that the other does.
 //!
-//! So an uncommitted write and a plain read are independent. A wait that no footprint accounts for makes all steps of the
-//! session waited for dependent on the one that waits.
+//! So an uncommitted write and a plain read are independent. And so are a step that waits for one row, or would have, and
+//! what the holder of the row does with it later: that only puts the step off (`put_off`). A wait that no footprint
+//! accounts for makes all steps of the session waited for dependent on the one that waits.
 
+use super::access::Access;
 use super::footprint::{Footprint, Footprints};
 use crate::explore::Dependencies;
 use crate::history::History;
@@ -37,29 +42,40 @@ impl Overlap {
 }
 
 /// Whether the order of two steps of different sessions may matter.
-fn dependent(one: &Footprint, other: &Footprint, serializable: &[Overlap]) -> bool {
+pub(super) fn dependent(one: &Footprint, other: &Footprint, prints: &Footprints) -> bool {
     one.is_fault
         || other.is_fault
-        || one.writes & other.writes != 0
-        || matters_to(one, other)
-        || matters_to(other, one)
-        || in_a_row(one, other, serializable)
+        || conflict(one, other, prints)
+        || matters_to(one, other, prints)
+        || matters_to(other, one, prints)
+        || in_a_row(one, other, prints)
+}
+
+/// Whether both write or lock the same, committed or not.
+fn conflict(one: &Footprint, other: &Footprint, prints: &Footprints) -> bool {
+    let conflicts =
+        |first: &Access, second: &Access| first.conflicts(second, &prints.catalogue, prints.as_they_lie);
+    one.accesses.iter().any(|first| other.accesses.iter().any(|second| conflicts(first, second)))
 }
 
 /// Whether what `one` does may matter to `other`.
-fn matters_to(one: &Footprint, other: &Footprint) -> bool {
-    one.publishes & other.sees != 0
+fn matters_to(one: &Footprint, other: &Footprint, prints: &Footprints) -> bool {
+    let minds = |seen: &Access| one.published.iter().any(|over| seen.minds(over, &prints.catalogue));
+    other.sees.iter().any(minds)
         || one.excludes & (other.reads | other.writes | other.frees) != 0
         || other.tries && (one.writes | one.publishes) & (other.reads | other.writes) != 0
 }
 
 /// Whether the order may decide which of several serializable transactions is aborted, and when.
-fn in_a_row(one: &Footprint, other: &Footprint, serializable: &[Overlap]) -> bool {
+fn in_a_row(one: &Footprint, other: &Footprint, prints: &Footprints) -> bool {
+    let serializable = &prints.serializable;
     one.serializable.iter().any(|part| {
         other.serializable.iter().any(|of_other| {
             let (first, last) = (&serializable[part.of], &serializable[of_other.of]);
             let between = |middle: &Overlap| middle.conflicts(first) && middle.conflicts(last);
-            first.conflicts(last) || (part.ends || of_other.ends) && serializable.iter().any(between)
+            let ends = part.ends || of_other.ends;
+            let only_read = part.only_reads && of_other.only_reads;
+            first.conflicts(last) && (ends || !only_read) || ends && serializable.iter().any(between)
         })
     })
 }
@@ -70,15 +86,32 @@ pub(super) fn dependencies(history: &History, prints: &Footprints) -> Dependenci
     let mut found = Dependencies::default();
     for second in 0..steps.len() {
         for first in (0..second).filter(|first| steps[*first].session != steps[second].session) {
-            if dependent(&steps[first], &steps[second], &prints.serializable) {
+            if dependent(&steps[first], &steps[second], prints) && !is_put_off(first, second, prints) {
                 found.pairs.push((first, second));
             }
         }
+    }
+    for one in &prints.put_off {
+        let Some(lets_go) = one.lets_go else { continue };
+        let goes_on =
+            (one.step + 1..steps.len()).find(|step| steps[*step].session == steps[one.step].session);
+        found.enabled.extend(goes_on.map(|next| (lets_go, next)));
     }
     for waiter in 0..steps.len() {
         note_wait(waiter, history, prints, &mut found);
     }
     found
+}
+
+/// Whether one of two steps is a wait for what the other's transaction holds until then or later, and only put off by it.
+fn is_put_off(first: usize, second: usize, prints: &Footprints) -> bool {
+    let session = |step: usize| prints.steps[step].session;
+    prints.put_off.iter().any(|one| {
+        let is_holder = |step: usize| {
+            session(step) == session(one.held_from) && one.held_from < step && step <= one.held_until
+        };
+        one.step == second && is_holder(first) || one.step == first && is_holder(second)
+    })
 }
 
 fn note_wait(waiter: usize, history: &History, prints: &Footprints, found: &mut Dependencies) {
@@ -88,7 +121,7 @@ fn note_wait(waiter: usize, history: &History, prints: &Footprints, found: &mut 
     let last = wait.until.unwrap_or(steps.len() - 1).min(steps.len() - 1);
     for holder in wait.for_sessions.iter().filter(|holder| **holder != session) {
         let own = |step: &usize| steps[*step].session == *holder;
-        let accounts = |step: usize| dependent(&steps[step], &steps[waiter], &prints.serializable);
+        let accounts = |step: usize| dependent(&steps[step], &steps[waiter], prints);
         if !(0..waiter).filter(own).any(accounts) {
             let all = (0..=last).filter(own);
             found.pairs.extend(all.map(|step| (step.min(waiter), step.max(waiter))));
@@ -98,7 +131,9 @@ fn note_wait(waiter: usize, history: &History, prints: &Footprints, found: &mut 
     if steps[until].session == session {
         return;
     }
-    found.pairs.push((waiter, until));
+    if !prints.put_off.iter().any(|one| one.is(waiter, until)) {
+        found.pairs.push((waiter, until));
+    }
     let next = (until + 1..steps.len()).find(|step| steps[*step].session == session);
     found.enabled.extend(next.map(|next| (until, next)));
 }

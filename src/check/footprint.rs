@@ -1,25 +1,37 @@
 //! What each step of a run touches, and what it makes visible to others.
 //!
-//! Everything is judged table by table and from the text of the statements, with what the catalogue adds to it: that
-//! makes too many steps dependent rather than too few. A step that lets one that waited complete counts as doing what
-//! that one does. What follows from it for two steps is said in `dependence`.
+//! Everything is judged from the text of the statements, their parameters and what the catalogue adds: row by row where
+//! `narrow` tells rows apart, else table by table. That makes too many steps dependent rather than too few. A step that
+//! lets one that waited complete counts as doing what that one does, but for waits that only put it off (`put_off`). What
+//! follows from it for two steps is said in `dependence`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::access::{Access, Kind};
 use super::catalogue::Catalogue;
 use super::dependence::Overlap;
+use super::narrow;
+use super::put_off::{self, PutOff};
 use super::reach::{self, Reach};
 use crate::explore::Touch;
-use crate::history::{Action, History, Statement, Step, Transaction};
+use crate::history::{Action, History, Step, Transaction};
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
 
 /// Finds footprints, and remembers what statements reach: most are run again and again.
 #[derive(Clone, Debug)]
 pub(super) struct Surveyor {
-    catalogue: Catalogue,
+    catalogue: Arc<Catalogue>,
     connections: Connections,
-    known: HashMap<String, Reach>,
+    known: HashMap<String, Known>,
+}
+
+/// What a statement reaches, and what it does to rows whatever its parameters hold.
+#[derive(Clone, Debug)]
+struct Known {
+    reach: Reach,
+    accesses: Vec<Access>,
 }
 
 /// How many connections a session may hold at once.
@@ -40,16 +52,26 @@ pub(super) struct Footprint {
     pub(super) reads: u64,
     /// What it may write or lock.
     pub(super) writes: u64,
+    /// The same by rows, as far as they are told apart.
+    pub(super) accesses: Vec<Access>,
     /// What it keeps others from reading.
     pub(super) excludes: u64,
     /// It looks whether a lock is free, and does not wait.
     pub(super) tries: bool,
     /// What becomes visible to others, or free for them.
     pub(super) publishes: u64,
+    /// The same by rows.
+    pub(super) published: Vec<Access>,
     /// What the transaction has read, where this step ends it.
     pub(super) frees: u64,
     /// What must not become visible earlier or later, for the step to be the same.
-    pub(super) sees: u64,
+    pub(super) sees: Vec<Access>,
+    /// Its transaction sees by one snapshot, or may do so.
+    pub(super) keeps_snapshot: bool,
+    /// And this step takes it.
+    pub(super) takes_snapshot: bool,
+    /// Which transaction it belongs to, among all of the run, where that is known.
+    pub(super) transaction: Option<usize>,
     /// It is a fault, which may matter to anything.
     pub(super) is_fault: bool,
     /// The serializable transactions that it takes part in.
@@ -63,6 +85,8 @@ pub(super) struct Part {
     pub(super) of: usize,
     /// Whether the transaction ends with it.
     pub(super) ends: bool,
+    /// Whether nothing has been written in it so far.
+    pub(super) only_reads: bool,
 }
 
 /// The footprints of a run.
@@ -72,18 +96,25 @@ pub(super) struct Footprints {
     pub(super) steps: Vec<Footprint>,
     /// The serializable transactions, and what each of them touches from first to last.
     pub(super) serializable: Vec<Overlap>,
+    /// Waits that only put a step off.
+    pub(super) put_off: Vec<PutOff>,
+    /// Tables of which some statement shows how the rows lie.
+    pub(super) as_they_lie: u64,
+    pub(super) catalogue: Arc<Catalogue>,
 }
 
 impl Surveyor {
     /// Judges what runs over these tables touch.
     pub(super) fn new(catalogue: Catalogue, connections: Connections) -> Self {
-        Self { catalogue, connections, known: HashMap::new() }
+        Self { catalogue: Arc::new(catalogue), connections, known: HashMap::new() }
     }
 
     /// The footprint of each step of a run whose transactions are at `isolation` where they ask for nothing else.
     pub(super) fn footprints(&mut self, history: &History, isolation: Isolation) -> Footprints {
         let steps = history.steps.iter().map(|step| self.alone(step)).collect();
-        let mut found = Footprints { steps, serializable: Vec::new() };
+        let mut found = Footprints { steps, catalogue: self.catalogue.clone(), ..Footprints::default() };
+        found.as_they_lie = found.scanned();
+        let mut transactions = 0;
         for session in SessionId::first(SessionId::COUNT_MAX) {
             let own: Vec<usize> =
                 (0..found.steps.len()).filter(|step| found.steps[*step].session == session).collect();
@@ -94,11 +125,17 @@ impl Surveyor {
             let ends = |step: &usize| transaction(&history.steps[*step]).is_some_and(is_over);
             for transaction in own.split_inclusive(ends) {
                 in_transaction(transaction, &history.steps, level, &mut found);
+                if matches!(level, Level::Default(_)) {
+                    transaction.iter().for_each(|step| found.steps[*step].transaction = Some(transactions));
+                }
+                transactions += 1;
             }
         }
+        found.put_off = put_off::all(history, &found);
         for (number, step) in history.steps.iter().enumerate() {
             let until = step.wait.as_ref().and_then(|wait| wait.until).filter(|until| *until != number);
-            if let Some(until) = until.filter(|until| *until < found.steps.len()) {
+            let only_put_off = |until: &usize| found.put_off.iter().any(|one| one.is(number, *until));
+            if let Some(until) = until.filter(|until| *until < found.steps.len() && !only_put_off(until)) {
                 let completed = found.steps[number].clone();
                 found.steps[until].does_also(completed);
             }
@@ -110,37 +147,52 @@ impl Surveyor {
         if matches!(step.action, Action::Fault { .. }) {
             return Footprint { session: step.session, is_fault: true, ..Footprint::default() };
         }
-        let reached = |statement: &Statement| {
-            let reach = self.reach(&statement.sql);
+        let mut print = Footprint { session: step.session, ..Footprint::default() };
+        for statement in step.statements() {
+            let Known { mut reach, accesses } = self.known(&statement.sql).clone();
+            let bound = accesses.into_iter().map(|access| access.bind(&statement.params, &self.catalogue));
+            let mut accesses: Vec<_> = bound.collect();
             let found_nothing = step.wait.is_none() && statement.row_count() == Some(0);
-            if found_nothing { reach.of_no_row() } else { reach }
-        };
-        let statements: Vec<_> = step.statements().iter().map(reached).collect();
-        let Reach { reads, writes, excludes, tries, .. } =
-            statements.iter().copied().fold(Reach::NOTHING, Reach::and);
-        Footprint {
-            session: step.session,
-            statements,
-            reads,
-            writes,
-            excludes,
-            tries,
-            ..Footprint::default()
+            if found_nothing {
+                reach = reach.of_no_row();
+                if reach.counts {
+                    accesses.iter_mut().for_each(Access::find_nothing);
+                }
+            }
+            if statement.row_count().is_some_and(|count| count <= 1) {
+                accesses.iter_mut().for_each(Access::list_one);
+            }
+            print.reads |= reach.reads;
+            print.writes |= reach.writes;
+            print.excludes |= reach.excludes;
+            print.tries |= reach.tries;
+            print.accesses.extend(accesses);
+            print.statements.push(reach);
         }
+        print
     }
 
-    fn reach(&mut self, sql: &str) -> Reach {
-        if let Some(known) = self.known.get(sql) {
-            return *known;
-        }
+    fn known(&mut self, sql: &str) -> &Known {
         /// Texts that are remembered before all are forgotten: some code writes its values into the text.
         const KNOWN_MAX: usize = 10_000;
-        if self.known.len() == KNOWN_MAX {
+        if self.known.len() >= KNOWN_MAX {
             self.known.clear();
         }
-        let reach = reach::of(sql, &self.catalogue);
-        self.known.insert(sql.to_owned(), reach);
-        reach
+        if !self.known.contains_key(sql) {
+            let reach = reach::of(sql, &self.catalogue);
+            let accesses = narrow::accesses(sql, reach, &self.catalogue);
+            self.known.insert(sql.to_owned(), Known { reach, accesses });
+        }
+        &self.known[sql]
+    }
+}
+
+impl Footprints {
+    fn scanned(&self) -> u64 {
+        let accesses = self.steps.iter().flat_map(|print| &print.accesses);
+        // What is not understood shows how rows lie, too.
+        let scans = accesses.filter(|access| matches!(access.kind, Kind::Scan | Kind::List | Kind::Any));
+        scans.fold(0, |all, access| all | access.things)
     }
 }
 
@@ -150,7 +202,8 @@ impl Footprint {
         if self.is_fault {
             return Touch::ANYTHING;
         }
-        Touch { reads: self.reads | self.sees, writes: self.writes | self.publishes }
+        let sees = self.sees.iter().fold(0, |all, access| all | access.things);
+        Touch { reads: self.reads | sees, writes: self.writes | self.publishes }
     }
 
     fn does_also(&mut self, other: Self) {
@@ -158,9 +211,11 @@ impl Footprint {
         self.writes |= other.writes;
         self.excludes |= other.excludes;
         self.tries |= other.tries;
+        self.accesses.extend(other.accesses);
         self.publishes |= other.publishes;
+        self.published.extend(other.published);
         self.frees |= other.frees;
-        self.sees |= other.sees;
+        self.sees.extend(other.sees);
         self.is_fault |= other.is_fault;
         self.serializable.extend(other.serializable);
     }
@@ -187,6 +242,11 @@ fn level_of_session(own: &[usize], steps: &[Step], isolation: Isolation) -> Leve
     }
 }
 
+/// Whether each statement of a transaction sees what is committed when it begins.
+fn at_once(level: Isolation) -> bool {
+    matches!(level, Isolation::ReadUncommitted | Isolation::ReadCommitted)
+}
+
 fn transaction(step: &Step) -> Option<Transaction> {
     match step.action {
         Action::Run { transaction, .. } => Some(transaction),
@@ -211,39 +271,66 @@ fn in_transaction(numbers: &[usize], steps: &[Step], level: Level, found: &mut F
     let all =
         |field: fn(&Footprint) -> u64| numbers.iter().fold(0, |all, number| all | field(&prints[*number]));
     let (all_read, all_written) = (all(|print| print.reads), all(|print| print.writes));
+    let touched: Vec<Access> = numbers.iter().flat_map(|number| prints[*number].accesses.clone()).collect();
+    // With an error everything is given back, unless a savepoint stands before it. What ends the transaction is empty then.
+    let has_savepoint = statements().any(|one| begins_with(&one.sql, "savepoint"));
+    let mut is_given_up = false;
     let (mut written, mut read, mut has_snapshot) = (0, 0, false);
+    let mut undone_or_done: Vec<Access> = Vec::new();
     for number in numbers {
         let (print, step) = (&mut prints[*number], &steps[*number]);
         let Some(state) = transaction(step) else { continue };
-        written |= print.writes;
-        read |= print.reads;
-        let snapshot = if has_snapshot { 0 } else { all_read | all_written };
-        has_snapshot |= print.reads | print.writes != 0;
+        if is_given_up && state != Transaction::Lost {
+            continue;
+        }
         let over = is_over(state) || level.is_none();
         let failed = step.sqlstate().is_some();
+        is_given_up = state == Transaction::Failed && level.is_some() && !has_savepoint;
+        written |= print.writes;
+        read |= print.reads;
         if over && written == u64::MAX {
             // What is deferred to the end of the transaction may touch anything too.
-            print.does_also(Footprint { writes: u64::MAX, excludes: u64::MAX, ..Footprint::default() });
+            let accesses = vec![Access::anything()];
+            print.does_also(Footprint {
+                writes: u64::MAX,
+                excludes: u64::MAX,
+                accesses,
+                ..Footprint::default()
+            });
         }
-        print.sees = print.writes
-            | match level {
-                Some(Isolation::ReadUncommitted | Isolation::ReadCommitted) => print.reads,
-                Some(Isolation::RepeatableRead | Isolation::Serializable) => snapshot,
-                None => print.reads | all_read | all_written,
-            };
+        undone_or_done.extend(print.accesses.iter().filter(|access| !access.kind.reads()).cloned());
+        let acts = print.reads | print.writes != 0;
+        print.keeps_snapshot = level.is_none_or(|level| !at_once(level));
+        print.takes_snapshot = !has_snapshot && acts && print.keeps_snapshot;
+        has_snapshot |= acts;
+        print.sees = match level {
+            Some(level) if at_once(level) => print.accesses.clone(),
+            Some(_) if print.takes_snapshot => touched.iter().cloned().map(Access::by_snapshot).collect(),
+            Some(_) => {
+                let writes = print.accesses.iter().filter(|access| !access.kind.reads());
+                writes.cloned().map(Access::by_snapshot).collect()
+            }
+            None => touched.iter().chain(&print.accesses).cloned().map(Access::by_snapshot).collect(),
+        };
         if over || failed || step.statements().iter().any(|one| begins_with(&one.sql, "rollback")) {
             print.publishes = written;
+            print.published.clone_from(&undone_or_done);
         }
         if state == Transaction::Lost {
             // With the connection go the locks that outlive transactions.
             print.publishes = u64::MAX;
+            print.published = vec![Access::anything()];
         }
         if over || failed {
             print.frees = read;
         }
         let acts = print.reads | print.writes != 0 || over;
         if acts && is_serializable {
-            print.serializable.push(Part { of: found.serializable.len(), ends: over || failed });
+            print.serializable.push(Part {
+                of: found.serializable.len(),
+                ends: over || failed,
+                only_reads: written == 0,
+            });
         }
     }
     if let Some(first) = numbers.first().filter(|_| is_serializable) {

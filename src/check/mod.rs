@@ -3,6 +3,7 @@
 //! A claim is a property in words and the function that judges it. Nothing here talks to a database, so a stored
 //! history can be judged again, and nothing here decides what is run.
 
+mod access;
 pub mod acknowledged;
 pub mod catalogue;
 pub mod contention;
@@ -13,6 +14,8 @@ pub mod effort;
 pub mod ends;
 mod footprint;
 pub mod graph;
+mod narrow;
+mod put_off;
 mod reach;
 pub mod same;
 pub mod serial;

@@ -1,7 +1,7 @@
 //! What a statement may touch, judged from its text and the catalogue: conservative, so that what is not understood may
 //! touch anything.
 //!
-//! Tables are the smallest things here; rows are not told apart.
+//! Tables are the smallest things here; rows are told apart in `narrow`.
 
 use super::catalogue::{Catalogue, Draws, TABLES, Tables};
 use crate::sql_text::{Piece, pieces};
@@ -49,7 +49,7 @@ impl Reach {
     }
 }
 
-const ADVISORY_LOCKS: u64 = 1 << 60;
+pub(super) const ADVISORY_LOCKS: u64 = 1 << 60;
 const SEQUENCES: u64 = 1 << 61;
 
 /// Functions that draw from sequences, or tell what was drawn.
@@ -368,11 +368,14 @@ fn names_something_else(tokens: &[String], catalogue: &Catalogue) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::catalogue::TableFacts;
+    use super::super::catalogue::{ReferenceFacts, TableFacts};
     use super::*;
 
     fn catalogue() -> Catalogue {
-        let versions = TableFacts { references: vec!["models".into()], ..TableFacts::plain("versions") };
+        let versions = TableFacts {
+            references: vec![ReferenceFacts { table: "models".into(), columns: Vec::new() }],
+            ..TableFacts::plain("versions")
+        };
         let models = TableFacts { draws: Draws::Own, ..TableFacts::plain("models") };
         Catalogue { tables: vec![models, TableFacts::plain("app.runs"), versions], ..Catalogue::default() }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::catalogue::{Catalogue, TableFacts};
+use super::catalogue::{Catalogue, ColumnFacts, ColumnKind, TableFacts, UniqueFacts};
 use super::coverage::{Connections, Surveyor};
 use super::testing::state;
 use crate::explore::{Choice, Strategy};
@@ -16,6 +16,24 @@ pub(crate) fn catalogue() -> Catalogue {
     Catalogue { tables: ["x", "y"].map(TableFacts::plain).into(), ..Catalogue::default() }
 }
 
+/// How the simulation's rows are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Each in a table of its own, of which nothing more is known.
+    Tables,
+    /// In one table, by a key.
+    Rows,
+}
+
+/// One table with a key.
+pub(crate) fn catalogue_of_rows() -> Catalogue {
+    let column = |name: &str| ColumnFacts { name: name.to_owned(), kind: ColumnKind::Int, drawn: false };
+    let key = UniqueFacts { key: vec![0], whole: true, uses: vec![0] };
+    let table =
+        TableFacts { columns: ["k", "v"].map(column).into(), unique: vec![key], ..TableFacts::plain("t") };
+    Catalogue { tables: vec![table], ..Catalogue::default() }
+}
+
 /// Knows the tables of the simulation.
 pub(crate) fn surveyor() -> Surveyor {
     Surveyor::new(catalogue(), Connections::One)
@@ -26,6 +44,7 @@ pub(crate) fn surveyor() -> Surveyor {
 #[derive(Clone)]
 pub(crate) struct Server {
     isolation: Isolation,
+    layout: Layout,
     programs: Vec<Vec<&'static str>>,
     sessions: Vec<Client>,
     committed: BTreeMap<char, (u32, u32)>,
@@ -53,12 +72,18 @@ impl Server {
     pub(crate) fn new(isolation: Isolation, programs: &[&'static str]) -> Self {
         Self {
             isolation,
+            layout: Layout::Tables,
             programs: programs.iter().map(|program| program.split(' ').collect()).collect(),
             sessions: vec![Client::default(); programs.len()],
             committed: BTreeMap::from([('x', (10, 0)), ('y', (20, 0))]),
             commits: 0,
             steps: Vec::new(),
         }
+    }
+
+    /// The same, with its rows laid out otherwise.
+    pub(crate) fn laid_out(self, layout: Layout) -> Self {
+        Self { layout, ..self }
     }
 
     fn runnable(&self) -> Vec<SessionId> {
@@ -73,13 +98,17 @@ impl Server {
         let code = self.programs[session][self.sessions[session].next];
         self.sessions[session].next += 1;
         let table = code.chars().nth(1).unwrap_or(' ');
-        let sql = match &code[..1] {
-            "r" => format!("SELECT v FROM {table}"),
-            "l" => format!("SELECT v FROM {table} FOR UPDATE"),
-            "w" => format!("UPDATE {table} SET v = $1"),
-            _ => "COMMIT".to_owned(),
+        let (from, only) = match self.layout {
+            Layout::Tables => (table.to_string(), String::new()),
+            Layout::Rows => ("t".to_owned(), format!(" WHERE k = {}", u32::from(table))),
         };
-        let statement = Statement { sql, ..Statement::default() };
+        let (sql, tag) = match &code[..1] {
+            "r" => (format!("SELECT v FROM {from}{only}"), "SELECT 1"),
+            "l" => (format!("SELECT v FROM {from}{only} FOR UPDATE"), "SELECT 1"),
+            "w" => (format!("UPDATE {from} SET v = $1{only}"), "UPDATE 1"),
+            _ => ("COMMIT".to_owned(), "COMMIT"),
+        };
+        let statement = Statement { sql, tag: Some(tag.to_owned()), ..Statement::default() };
         let transaction = if code == "c" { Transaction::Idle } else { Transaction::Open };
         let id = SessionId::new(session);
         self.steps.push(Step {
@@ -90,14 +119,15 @@ impl Server {
         });
         let number = self.steps.len() - 1;
         self.attempt(session, code, number);
-        // Whoever waited tries again, in the order of their names.
-        for waiter in 0..self.sessions.len() {
-            if waiter != session
-                && let Some(step) = self.sessions[waiter].waits
-            {
-                let code = self.programs[waiter][self.sessions[waiter].next - 1];
-                self.attempt(waiter, code, step);
-            }
+        // Whoever waited tries again, the one that waited longest first.
+        let mut waiters: Vec<_> = (0..self.sessions.len())
+            .filter(|waiter| *waiter != session)
+            .filter_map(|waiter| Some((self.sessions[waiter].waits?, waiter)))
+            .collect();
+        waiters.sort_unstable();
+        for (step, waiter) in waiters {
+            let code = self.programs[waiter][self.sessions[waiter].next - 1];
+            self.attempt(waiter, code, step);
         }
     }
 
@@ -108,7 +138,7 @@ impl Server {
         let strong = self.isolation >= Isolation::RepeatableRead;
         let me = &mut self.sessions[session];
         if me.failed {
-            return self.answer(session, number, now, Err(()));
+            return self.answer(session, number, now, Err("40001"));
         }
         if code == "c" {
             return self.commit(session, number, now);
@@ -129,7 +159,7 @@ impl Server {
         let (value, at) = self.committed[&table];
         let me = &mut self.sessions[session];
         if strong && at > since {
-            return self.answer(session, number, now, Err(()));
+            return self.answer(session, number, now, Err("40001"));
         }
         me.locked.insert(table);
         if code.starts_with('w') {
@@ -158,7 +188,7 @@ impl Server {
         if holders.take(self.sessions.len() + 1).any(|other| other == session) {
             self.steps[number].wait = Some(wait);
             let now = self.steps.len() - 1;
-            return self.answer(session, number, now, Err(()));
+            return self.answer(session, number, now, Err("40P01"));
         }
         self.sessions[session].waits = Some(number);
         self.steps[number].wait = Some(wait);
@@ -176,17 +206,18 @@ impl Server {
         self.answer(session, number, now, Ok(()));
     }
 
-    fn answer(&mut self, session: usize, number: usize, now: usize, answer: Result<(), ()>) {
+    fn answer(&mut self, session: usize, number: usize, now: usize, answer: Result<(), &str>) {
         let me = &mut self.sessions[session];
         me.waits = None;
         let Action::Run { statements, transaction } = &mut self.steps[number].action else { return };
-        if answer.is_err() {
+        if let Err(sqlstate) = answer {
             me.failed = true;
             me.written.clear();
             me.locked.clear();
             me.log.push("failed".to_owned());
+            statements[0].tag = None;
             statements[0].error = Some(crate::history::ServerError {
-                sqlstate: "40001".to_owned(),
+                sqlstate: sqlstate.to_owned(),
                 severity: "ERROR".to_owned(),
                 message: "it failed".to_owned(),
                 constraint: None,

@@ -36,8 +36,8 @@ pub struct Order {
     steps: Vec<Vec<usize>>,
     /// For each step, those that it depends on, and the one that its session took before it.
     after: Vec<Vec<usize>>,
-    /// For each step that could not be chosen before another went, that one.
-    enabled_by: BTreeMap<usize, usize>,
+    /// For each step that could not be chosen before others went, those.
+    enabled_by: BTreeMap<usize, Vec<usize>>,
 }
 
 impl Order {
@@ -59,7 +59,10 @@ impl Order {
             before.sort_unstable();
             before.dedup();
         }
-        let enabled_by = dependencies.enabled.iter().map(|(by, step)| (*step, *by)).collect();
+        let mut enabled_by: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (by, step) in &dependencies.enabled {
+            enabled_by.entry(*step).or_default().push(*by);
+        }
         Self { places, steps, after, enabled_by }
     }
 
@@ -102,7 +105,7 @@ impl Order {
                 covered.add(&all_before[*before]);
                 covered.put(*before);
                 let apart = self.places[*before].session != self.places[step].session;
-                if apart && self.enabled_by.get(&step) != Some(before) {
+                if apart && !self.enabled_by.get(&step).is_some_and(|by| by.contains(before)) {
                     races.push((*before, step));
                 }
             }
@@ -219,7 +222,8 @@ impl Order {
     /// Whether `session` has a next step, and does not wait.
     fn could_go_on(&self, session: usize, gone: &[usize]) -> bool {
         let Some(next) = self.steps[session].get(gone[session]) else { return false };
-        self.enabled_by.get(next).is_none_or(|by| self.has_gone(*by, gone))
+        let by = self.enabled_by.get(next);
+        by.is_none_or(|all| all.iter().all(|by| self.has_gone(*by, gone)))
     }
 }
 

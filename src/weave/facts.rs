@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use sqlx::{PgConnection, Row};
 
-use crate::check::catalogue::{Catalogue, Draws, TableFacts};
+use crate::check::catalogue::{
+    Catalogue, ColumnFacts, ColumnKind, Draws, ReferenceFacts, TableFacts, UniqueFacts,
+};
 
 /// Objects from this number on were made by users.
 const FIRST_USER_OID: i64 = 16_384;
@@ -14,7 +16,6 @@ const FIRST_USER_OID: i64 = 16_384;
 /// others, and what runs by itself when it is read or written.
 const TABLES: &str = "
 SELECT c.oid::int8 AS oid,
-       ARRAY(SELECT f.confrelid::int8 FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = c.oid) AS refs,
        EXISTS (SELECT FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
                 WHERE a.attrelid = c.oid AND NOT a.attisdropped
                   AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')) AS draws,
@@ -45,6 +46,39 @@ SELECT c.oid::int8 AS oid,
   FROM unnest($2::int8[]) WITH ORDINALITY AS asked(oid, at) JOIN pg_class c ON c.oid::int8 = asked.oid
  ORDER BY asked.at";
 
+/// The columns of each table in their order, and how their values are told apart. Those that are generated make all
+/// columns of a table uncertain: an UPDATE changes them without naming them.
+const COLUMNS: &str = "
+SELECT a.attrelid::int8 AS oid, a.attnum, lower(a.attname) AS name, a.attgenerated <> '' AS is_generated,
+       CASE WHEN a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'int'
+            WHEN a.atttypid IN ('text'::regtype, 'varchar'::regtype) AND coalesce(l.collisdeterministic, false) THEN 'text'
+            ELSE 'other' END AS kind,
+       a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%', false) AS drawn
+  FROM pg_attribute a
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  LEFT JOIN pg_collation l ON l.oid = a.attcollation
+ WHERE a.attrelid::int8 = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY a.attrelid, a.attnum";
+
+/// The unique indexes and exclusion constraints: columns that tell rows apart, whether there is nothing more to it, and
+/// all columns that they use.
+const UNIQUE: &str = "
+SELECT i.indrelid::int8 AS oid,
+       i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL AS whole,
+       ARRAY(SELECT k.col FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(col, at)
+              WHERE i.indisunique AND k.at <= i.indnkeyatts AND k.col > 0) AS key,
+       ARRAY(SELECT k.col FROM unnest(i.indkey::int2[]) k(col) WHERE k.col > 0
+             UNION SELECT u.refobjsubid::int2 FROM pg_depend u
+                    WHERE u.classid = 'pg_class'::regclass AND u.objid = i.indexrelid AND u.refobjsubid > 0
+                      AND u.refclassid = 'pg_class'::regclass AND u.refobjid = i.indrelid) AS uses
+  FROM pg_index i WHERE i.indrelid::int8 = ANY($1) AND (i.indisunique OR i.indisexclusion)
+ ORDER BY i.indexrelid";
+
+/// The foreign keys.
+const REFERENCES: &str = "
+SELECT f.conrelid::int8 AS oid, f.confrelid::int8 AS refers_to, f.conkey AS own, f.confkey AS theirs
+  FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid::int8 = ANY($1) ORDER BY f.oid";
+
 /// The functions of the subject, and whether code may run that no statement names: operators, casts, functions behind
 /// domains, functions that take a row and so can be written like a column. What extensions bring counts as harmless here
 /// where it has no name.
@@ -72,11 +106,11 @@ pub(super) async fn learn(
     let names: BTreeMap<i64, &String> = tables.iter().map(|(oid, name)| (*oid, name)).collect();
     let oids: Vec<i64> = tables.iter().map(|(oid, _)| *oid).collect();
     let rows = sqlx::query(TABLES).bind(FIRST_USER_OID).bind(&oids).fetch_all(&mut *connection).await?;
+    let mut details = details(connection, &oids, &names).await?;
     let facts = rows.iter().map(|row| {
-        let refs: Vec<i64> = row.get("refs");
+        let oid = row.get("oid");
         TableFacts {
-            name: names[&row.get("oid")].clone(),
-            references: refs.iter().filter_map(|oid| names.get(oid)).map(|name| (*name).clone()).collect(),
+            name: names[&oid].clone(),
             draws: match (row.get("draws"), row.get("draws_from_others")) {
                 (_, true) => Draws::Shared,
                 (true, false) => Draws::Own,
@@ -84,9 +118,58 @@ pub(super) async fn learn(
             },
             code_on_read: row.get("code_on_read"),
             code_on_write: row.get("code_on_write"),
+            ..details.remove(&oid).unwrap_or_default()
         }
     });
     let tables = facts.collect();
     let code = sqlx::query(CODE).bind(FIRST_USER_OID).fetch_one(connection).await?;
     Ok(Catalogue { tables, functions: code.get("functions"), hidden_code: code.get("hidden_code") })
+}
+
+/// The columns, unique indexes and foreign keys of each table.
+async fn details(
+    connection: &mut PgConnection,
+    oids: &[i64],
+    names: &BTreeMap<i64, &String>,
+) -> Result<BTreeMap<i64, TableFacts>, sqlx::Error> {
+    let mut all: BTreeMap<i64, TableFacts> = BTreeMap::new();
+    // Positions by the numbers that the catalogue knows columns by.
+    let mut numbers: BTreeMap<i64, Vec<i16>> = BTreeMap::new();
+    let mut uncertain = Vec::new();
+    for row in sqlx::query(COLUMNS).bind(oids).fetch_all(&mut *connection).await? {
+        let (oid, name) = (row.get("oid"), row.get::<String, _>("name"));
+        let table = all.entry(oid).or_default();
+        if row.get("is_generated") || table.columns.iter().any(|column| column.name == name) {
+            uncertain.push(oid);
+        }
+        let kind = match row.get("kind") {
+            "int" => ColumnKind::Int,
+            "text" => ColumnKind::Text,
+            _ => ColumnKind::Other,
+        };
+        table.columns.push(ColumnFacts { name, kind, drawn: row.get("drawn") });
+        numbers.entry(oid).or_default().push(row.get("attnum"));
+    }
+    let position = |oid: i64, number: &i16| numbers.get(&oid)?.iter().position(|other| other == number);
+    for row in sqlx::query(UNIQUE).bind(oids).fetch_all(&mut *connection).await? {
+        let oid = row.get("oid");
+        let columns = |field: &str| {
+            let columns: Vec<i16> = row.get(field);
+            columns.iter().filter_map(|number| position(oid, number)).collect::<Vec<_>>()
+        };
+        let index = UniqueFacts { key: columns("key"), whole: row.get("whole"), uses: columns("uses") };
+        all.entry(oid).or_default().unique.push(index);
+    }
+    for row in sqlx::query(REFERENCES).bind(oids).fetch_all(connection).await? {
+        let (oid, refers_to) = (row.get("oid"), row.get("refers_to"));
+        let Some(table) = names.get(&refers_to) else { continue };
+        let (own, theirs): (Vec<i16>, Vec<i16>) = (row.get("own"), row.get("theirs"));
+        let pair = |(own, theirs)| Some((position(oid, own)?, position(refers_to, theirs)?));
+        let columns = own.iter().zip(&theirs).filter_map(pair).collect();
+        all.entry(oid).or_default().references.push(ReferenceFacts { table: (*table).clone(), columns });
+    }
+    for oid in uncertain {
+        all.entry(oid).or_default().columns.clear();
+    }
+    Ok(all)
 }

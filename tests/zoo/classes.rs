@@ -37,7 +37,7 @@ fn brute_force_sees_nothing_that_one_schedule_of_each_class_does_not_show() {
         });
         100 * runs / schedules
     };
-    // Tables are told apart, not rows: 35, 33 and 98 of a hundred schedules are run today. A relation that makes all
-    // depend on all would run every one.
-    assert!(share(LEVELS[0]) <= 40 && share(LEVELS[1]) <= 40, "{:?}", LEVELS.map(share));
+    // 22, 22 and 76 of a hundred schedules are run today. Tables instead of rows would make it 35, 33 and 98, and a
+    // relation that makes all depend on all would run every one.
+    assert!(share(LEVELS[0]) <= 25 && share(LEVELS[1]) <= 25, "{:?}", LEVELS.map(share));
 }
