@@ -64,5 +64,6 @@ fn a_step_that_the_gate_does_not_hold_is_played_too() {
     let found = in_house(&server(), async |house| {
         run_everywhere(&spec, "abort", house.room(), StageOptions::default(), 100, || false).await.unwrap()
     });
-    assert_eq!((found.ran, found.coverage, found.outcomes), (3, Coverage::All, 3));
+    // Where the SELECT of the other session stands changes nothing.
+    assert_eq!((found.ran, found.coverage, found.outcomes), (3, Coverage::All, 1));
 }
