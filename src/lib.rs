@@ -124,6 +124,11 @@
 //! | [`weave`] | runs a case: releases, settles, records |
 //! | [`check`] | verdicts: pure functions over a history |
 //! | [`shrink`] | makes a case that fails smaller |
+//! | [`rows`] | which row versions each statement read and wrote, and the graph of what depends on what |
+//! | [`remedy`] | changes that would keep a case from failing, each of them tried |
+//! | [`matrix`] | which way to guard an operation holds at which level, and what it costs |
+//! | [`spec`] | PostgreSQL's isolation specs: run as written, in every order, at every level; and written |
+//! | [`zoo`] | 32 known bugs as subjects, with what is true of each |
 //! | [`replay`] | case files |
 //! | [`report`] | listing, table, JSON, progress: pure functions from findings to text |
 //! | [`server`] | finds a PostgreSQL, or starts one |
@@ -164,6 +169,14 @@
 //! **What is not a lock wait counts as running.** `pg_sleep`, waits inside the server and code that computes are waited
 //! for. After [`Limits::step`](weave::Limits) a case counts as hung, its verdict is unknown, and the campaign goes on.
 //!
+//! **Rows without an order have none.** Where a statement without ORDER BY returns several rows, their order is that in
+//! which others happened to write them. It is recorded as it was, but no schedule is run for its sake: schedules that
+//! differ in it alone may count as one class.
+//!
+//! **BEGIN goes with the next statement.** The gate answers a plain BEGIN itself and sends it with the statement that
+//! follows, or when the session sleeps. Who looks for the other's open transaction in `pg_stat_activity` does not see one
+//! that has done nothing yet.
+//!
 //! **Rows are put back, and nothing else.** Each case starts from the rows and sequences that the schema left. What an
 //! operation creates, alters or drops stays, and so do large objects and files.
 //!
@@ -177,8 +190,9 @@
 //!
 //! **Servers and systems.** PostgreSQL 14 to 18, on Linux; other Unix systems are not tested, and server binaries are
 //! fetched on Linux only. There is no TLS to the server: behind `DATABASE_URL` it must be local or reached through a
-//! tunnel. READ UNCOMMITTED behaves as READ COMMITTED, as PostgreSQL documents. Lost connections and server crashes are
-//! not injected.
+//! tunnel. READ UNCOMMITTED behaves as READ COMMITTED, as PostgreSQL documents. A subject may ask for lost connections,
+//! terminated backends and jumps of the clock ([`Session::faults`](subject::Session::faults)); a crash of the server is
+//! not among them.
 
 #[cfg_attr(loom, expect(dead_code, reason = "what writes specs is not part of that build"))]
 mod sql_text;
