@@ -1,6 +1,7 @@
 //! A headless Chromium, spoken to with the DevTools protocol over a pipe: no port, no network, no dependency.
 //!
-//! Nothing sleeps: each command is answered once it is done, and a page is open when its load event has come.
+//! Nothing sleeps: each command is answered once it is done, and a page is open when it is loaded and has been painted:
+//! before that a browser may drop the keys that are pressed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ static ONE: Mutex<()> = Mutex::new(());
 /// What a Chromium may be called.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 /// A browser that leaves everything else alone. The last one makes it speak on file descriptors 3 and 4.
-const FLAGS: [&str; 12] = [
+const FLAGS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -32,9 +33,13 @@ const FLAGS: [&str; 12] = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-extensions",
-    "--window-size=1280,900",
     "--remote-debugging-pipe",
 ];
+
+/// A promise that is kept when something of the page has been painted.
+const PAINTED: &str = "new Promise(told => new PerformanceObserver(list => \
+                       list.getEntriesByName('first-contentful-paint').length && told(true))\
+                       .observe({ type: 'paint', buffered: true }))";
 
 /// What the reader prefers.
 #[derive(Clone, Copy)]
@@ -76,14 +81,24 @@ impl Browser {
         };
         let features = json!([{ "name": "prefers-color-scheme", "value": value }]);
         browser.call("Emulation.setEmulatedMedia", json!({ "features": features }));
+        // The size is there before the page is: a window may get its own while a page is being laid out.
+        let size = json!({ "width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        browser.call("Emulation.setDeviceMetricsOverride", size);
+        browser.call("Page.bringToFront", json!({}));
         browser.call("Page.enable", json!({}));
         browser.call("Network.enable", json!({}));
         browser.call("Page.navigate", json!({ "url": format!("file://{}{fragment}", page.display()) }));
-        while !browser.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
-            let event = browser.receive();
-            browser.events.push(event);
-        }
+        browser.await_page();
         Some(browser)
+    }
+
+    /// Waits until the page that is under way is loaded and painted.
+    fn await_page(&mut self) {
+        while !self.events.iter().any(is_loaded) {
+            let event = self.receive();
+            self.events.push(event);
+        }
+        self.evaluate(PAINTED);
     }
 
     fn start(binary: &Path) -> Self {
@@ -149,13 +164,9 @@ impl Browser {
 
     /// Follows the link that `selector` names, and waits until the page is there that it leads to.
     pub fn follow(&mut self, selector: &str) {
-        let loaded = |event: &Value| event["method"] == "Page.loadEventFired";
-        self.events.retain(|event| !loaded(event));
+        self.events.retain(|event| !is_loaded(event));
         self.evaluate(&format!("void document.querySelector({}).click()", json!(selector)));
-        while !self.events.iter().any(loaded) {
-            let event = self.receive();
-            self.events.push(event);
-        }
+        self.await_page();
     }
 
     /// The text that is rendered of the first element that `selector` names.
@@ -212,6 +223,10 @@ impl Drop for Browser {
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.profile);
     }
+}
+
+fn is_loaded(event: &Value) -> bool {
+    event["method"] == "Page.loadEventFired"
 }
 
 fn installed() -> Option<PathBuf> {

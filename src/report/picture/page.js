@@ -111,6 +111,14 @@
     return [place, `${data.sessions[step.session].name}: `, element("code", "", text)];
   };
 
+  // The names of the sessions stay in sight, in the same frame as what scrolls below them.
+  const keepNames = () => lanes.querySelector(".names").setAttribute("transform", `translate(${lanes.scrollLeft} 0)`);
+
+  const scrollTo = (left) => {
+    lanes.scrollLeft = left;
+    keepNames();
+  };
+
   const follow = () => {
     for (const row of document.querySelectorAll("tr.now")) row.classList.remove("now");
     byId(`row-${moment}`)?.classList.add("now");
@@ -118,14 +126,14 @@
     const box = lanes.querySelector(`[data-step="${moment}"]:not(.resumes) .box`);
     if (!box) {
       now.setAttribute("x", -500);
-      lanes.scrollLeft = 0;
+      scrollTo(0);
       return;
     }
     const [x, width, column] = [box, box, now].map((one, index) => Number(one.getAttribute(index ? "width" : "x")));
     now.setAttribute("x", x - (column - width) / 2);
     const [left, right] = [x - 64 - column, x + 2 * column - lanes.clientWidth];
-    if (lanes.scrollLeft > left) lanes.scrollLeft = left;
-    else if (lanes.scrollLeft < right) lanes.scrollLeft = right;
+    if (lanes.scrollLeft > left) scrollTo(left);
+    else if (lanes.scrollLeft < right) scrollTo(right);
   };
 
   // Which of a list of [moment, what] holds at a moment.
@@ -205,9 +213,8 @@
     const box = event.target.closest("[data-step]");
     if (box) goTo(Number(box.dataset.step));
   });
-  lanes.addEventListener("scroll", () => {
-    lanes.querySelector(".names").setAttribute("transform", `translate(${lanes.scrollLeft} 0)`);
-  });
+  lanes.addEventListener("scroll", keepNames);
+  addEventListener("resize", follow);
   addEventListener("hashchange", () => {
     const wanted = fromAddress();
     if (wanted === null) return;
