@@ -12,6 +12,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use pgweave::campaign::shared_server;
@@ -57,20 +58,21 @@ fn main() {
     };
     on_a_runtime(async {
         let database = server.create_database().await.expect("a database");
+        // Its processes run wherever the system puts them: they are started by a thread that keeps to no core.
+        let theirs = beside(&tester, &server, &database);
         let rooms = std::thread::available_parallelism().map_or(1, usize::from);
         let mut house = House::on(&server, rooms);
         let mut subjects = subjects();
-        let theirs = |subject: &Subject| theirs(&tester, &subject.text, &server, &database);
         for subject in &mut subjects {
             // Every room is opened before anything is timed.
             let output = ours(&mut house, subject).await;
             subject.kind = kind(subject, &output);
-            compare(subject, &output, theirs);
+            compare(subject, &output, &theirs);
         }
         for _ in 0..rounds {
             for subject in &mut subjects {
                 let started = Instant::now();
-                theirs(subject);
+                theirs(&subject.text);
                 subject.theirs.push(started.elapsed());
                 let started = Instant::now();
                 ours(&mut house, subject).await;
@@ -138,7 +140,7 @@ fn kind(subject: &Subject, output: &str) -> Kind {
 }
 
 /// Runs one as `cargo xtask spec` does, and returns what it writes.
-async fn ours(house: &mut House<'_>, subject: &Subject) -> String {
+async fn ours(house: &mut House, subject: &Subject) -> String {
     let mut transcript = Transcript::default();
     let mut onlooker = |_: &Permutation, _: Played| Go::On;
     let (spec, name) = (&subject.spec, &subject.name);
@@ -150,21 +152,22 @@ async fn ours(house: &mut House<'_>, subject: &Subject) -> String {
 }
 
 /// A comparison of times means something only when both did the same.
-fn compare(subject: &Subject, ours: &str, theirs: impl Fn(&Subject) -> String) {
+fn compare(subject: &Subject, ours: &str, theirs: impl Fn(&str) -> String) {
     // A few specs have two right outputs, by which of two sessions a server wakes first.
     const TRIES: usize = 5;
-    if !(0..TRIES).any(|_| theirs(subject) == ours) {
+    if !(0..TRIES).any(|_| theirs(&subject.text) == ours) {
         eprintln!("{}: the outputs are not the same; its expected outputs may be several", subject.name);
     }
 }
 
-/// Runs PostgreSQL's tester as its regression run does, and returns its output.
-fn theirs(tester: &Path, text: &str, server: &Server, database: &Database) -> String {
+/// Runs PostgreSQL's tester on a text as its regression run does, from a thread of its own, and returns its output.
+fn beside(tester: &Path, server: &Server, database: &Database) -> impl Fn(&str) -> String + use<> {
     let (host, port) = match server.endpoint() {
         Endpoint::Unix { folder, port } => (folder.display().to_string(), *port),
         Endpoint::Tcp { host, port } => (host.clone(), *port),
     };
-    let mut tester = Command::new(tester)
+    let mut command = Command::new(tester);
+    command
         .arg(format!("dbname={}", database.name()))
         .env("PGHOST", host)
         .env("PGPORT", port.to_string())
@@ -174,12 +177,25 @@ fn theirs(tester: &Path, text: &str, server: &Server, database: &Database) -> St
         .env("PGDATESTYLE", "Postgres, MDY")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the tester");
-    tester.stdin.take().expect("its input").write_all(text.as_bytes()).expect("a spec that it reads");
-    let out = tester.wait_with_output().expect("its output");
-    String::from_utf8_lossy(&out.stdout).into_owned()
+        .stderr(Stdio::null());
+    let (ask, asked) = mpsc::channel::<String>();
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for text in asked {
+            let mut tester = command.spawn().expect("the tester");
+            let mut input = tester.stdin.take().expect("its input");
+            input.write_all(text.as_bytes()).expect("a spec that it reads");
+            drop(input);
+            let out = tester.wait_with_output().expect("its output");
+            if tell.send(String::from_utf8_lossy(&out.stdout).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    move |text| {
+        ask.send(text.to_owned()).expect("it listens");
+        told.recv().expect("it answers")
+    }
 }
 
 /// PostgreSQL's isolation tester; it comes with the files for building extensions.

@@ -80,8 +80,7 @@ impl Shown {
 
 fn show_all(shown: &[Shown], server: &Arc<Server>, watch: &Arc<Watch>, page: Page) -> anyhow::Result<Exit> {
     let options = StageOptions { reins: reins_of(server), ..StageOptions::default() };
-    let work =
-        async |house: &mut House<'_>, one: &Shown| show(*one, house.room(), options, watch, page).await;
+    let work = async |house: &mut House, one: &Shown| show(*one, house.room(), options, watch, page).await;
     let (mut rows, mut wrong) = (Vec::new(), Vec::new());
     let mut failed = None;
     let stop = std::sync::atomic::AtomicBool::new(false);
@@ -119,7 +118,7 @@ fn show_all(shown: &[Shown], server: &Arc<Server>, watch: &Arc<Watch>, page: Pag
 
 async fn show(
     shown: Shown,
-    room: &mut Room<'_>,
+    room: &mut Room,
     options: StageOptions,
     watch: &Watch,
     page: Page,
@@ -134,12 +133,7 @@ async fn show(
     }
 }
 
-async fn show_demo(
-    demo: &Demo,
-    room: &mut Room<'_>,
-    options: StageOptions,
-    page: Page,
-) -> anyhow::Result<Told> {
+async fn show_demo(demo: &Demo, room: &mut Room, options: StageOptions, page: Page) -> anyhow::Result<Told> {
     let spec = demo.spec();
     let options = StageOptions { isolation: Some(demo.isolation), ..options };
     let attempt = Theatre::new(&spec, demo.name, room, options).play(&spec.permutations[0]).await?;

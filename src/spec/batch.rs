@@ -4,7 +4,7 @@
 //! snapshots that wait for every serializable transaction there is.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 
 use super::room::House;
 use crate::server::{Alive, Server, ServerError};
@@ -41,12 +41,12 @@ fn sharing(text: &str) -> Sharing {
 /// # Errors
 /// When a database cannot be dropped at the end. One that cannot be dropped before is an error of the item that comes next.
 pub fn side_by_side<I: Sync, T: Send, E: From<ServerError> + Send>(
-    server: &Server,
+    server: &Arc<Server>,
     items: &[I],
     jobs: usize,
     stop: &AtomicBool,
     text: impl Fn(&I) -> &str + Sync,
-    work: impl AsyncFn(&mut House<'_>, &I) -> Result<T, E> + Sync,
+    work: impl AsyncFn(&mut House, &I) -> Result<T, E> + Sync,
     mut done: impl FnMut(&I, Result<T, E>),
 ) -> Result<(), ServerError> {
     let jobs = jobs.clamp(1, items.len().max(1));
@@ -135,7 +135,7 @@ fn take<'a, I>(items: &'a [I], next: &AtomicUsize, stop: &AtomicBool) -> Option<
 }
 
 /// Runs `work` on a runtime of this thread alone.
-fn on_local_set<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn on_local_set<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime needs an epoll descriptor, and a process has room for some");
     let local = tokio::task::LocalSet::new();

@@ -3,17 +3,39 @@
 
 use super::syntax::Spec;
 
-/// Whether a spec may leave something in a connection that DISCARD ALL does not take away: a library that it loaded, or the name
-/// of a setting that nobody had heard of before.
-pub(super) fn marks_connections(spec: &Spec) -> bool {
-    texts(spec).any(|sql| {
-        let words = words(sql);
-        let sets_name = |at: usize| {
-            let name = words[at + 1..].iter().find(|word| !matches!(word.as_str(), "LOCAL" | "SESSION"));
-            words[at] == "SET" && name.is_some_and(|name| name.contains('.'))
-        };
-        words.iter().any(|word| word == "LOAD" || word == "SET_CONFIG") || (0..words.len()).any(sets_name)
-    })
+/// What a spec may leave in a connection whose transaction has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Left {
+    /// It is as it was.
+    #[default]
+    Nothing,
+    /// What DISCARD ALL takes away.
+    Something,
+    /// A library that was loaded, or the name of a setting that nobody had heard of before: those stay.
+    Marks,
+}
+
+/// What the text of a spec may leave in a connection.
+pub(super) fn left_in_connections(spec: &Spec) -> Left {
+    const SEQUENCES: &[&str] = &["NEXTVAL", "SETVAL", "SERIAL", "IDENTITY"];
+    let numbers =
+        |sql: &String| words(sql).iter().any(|word| SEQUENCES.iter().any(|sequence| word.contains(sequence)));
+    if texts(spec).any(|sql| marks(sql)) {
+        Left::Marks
+    } else if !keeps_permutations_apart(spec) || texts(spec).any(|sql| sets(sql) || numbers(sql)) {
+        Left::Something
+    } else {
+        Left::Nothing
+    }
+}
+
+fn marks(sql: &str) -> bool {
+    let words = words(sql);
+    let sets_name = |at: usize| {
+        let name = words[at + 1..].iter().find(|word| !matches!(word.as_str(), "LOCAL" | "SESSION"));
+        words[at] == "SET" && name.is_some_and(|name| name.contains('.'))
+    };
+    words.iter().any(|word| word == "LOAD" || word == "SET_CONFIG") || (0..words.len()).any(sets_name)
 }
 
 /// What lives in a session and outlasts a permutation, whoever says it.
@@ -105,12 +127,17 @@ mod tests {
 
     #[test]
     fn what_stays_in_a_connection_is_seen() {
-        let marks = |sql: &str| marks_connections(&spec("", sql));
-        assert!(marks("SET LOCAL my.name = 1"));
-        assert!(marks("select set_config('my.name', '1', false)"));
-        assert!(marks("LOAD 'auto_explain'"));
-        assert!(!marks("SET search_path = a, b"));
-        assert!(!marks("UPDATE t SET v = s.v FROM s"), "that is a value, not a name");
+        let left = |setup: &str, step: &str| left_in_connections(&spec(setup, step));
+        let table = "CREATE TABLE t (v int)";
+        assert_eq!(left(table, "SET LOCAL my.name = 1"), Left::Marks);
+        assert_eq!(left(table, "select set_config('my.name', '1', false)"), Left::Marks);
+        assert_eq!(left(table, "LOAD 'auto_explain'"), Left::Marks);
+        assert_eq!(left(table, "SET search_path = a, b"), Left::Something);
+        assert_eq!(left("SET default_transaction_isolation = 'serializable'", "SELECT 1"), Left::Something);
+        assert_eq!(left("CREATE TABLE t (id bigserial)", "INSERT INTO t DEFAULT VALUES"), Left::Something);
+        assert_eq!(left(table, "PREPARE p AS SELECT 1"), Left::Something);
+        assert_eq!(left(table, "UPDATE t SET v = s.v FROM s"), Left::Nothing, "that is a value, not a name");
+        assert_eq!(left(table, "BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL work_mem = 64"), Left::Nothing);
     }
 
     #[test]

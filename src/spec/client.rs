@@ -95,6 +95,8 @@ struct Shared {
     pid: Cell<i32>,
     /// Whether a query has been sent whose answer is not complete.
     asked: Cell<bool>,
+    /// Whether a transaction was open when the last answer was complete.
+    in_transaction: Cell<bool>,
     lost: Cell<bool>,
     events: RefCell<VecDeque<Event>>,
     notifications: RefCell<VecDeque<Notification>>,
@@ -124,6 +126,7 @@ impl Client {
             stream,
             pid: Cell::new(pid),
             asked: Cell::new(false),
+            in_transaction: Cell::new(false),
             lost: Cell::new(false),
             events: RefCell::default(),
             notifications: RefCell::default(),
@@ -166,6 +169,11 @@ impl Client {
     /// Whether the server owes no answer.
     pub(super) fn is_idle(&self) -> bool {
         !self.shared.asked.get() || self.shared.lost.get()
+    }
+
+    /// Whether a transaction was open when the last answer was complete, be it a failed one.
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.shared.in_transaction.get()
     }
 
     /// Whether the server has closed the connection.
@@ -257,6 +265,7 @@ impl Shared {
             }
             b'H' => self.push(Event::Copy("PGRES_COPY_OUT")),
             b'Z' => {
+                self.in_transaction.set(fields.u8()? != b'I');
                 self.asked.set(false);
                 self.push(Event::Ready);
             }

@@ -67,7 +67,7 @@ pub struct NewOutcome {
 pub async fn run_everywhere(
     spec: &Spec,
     name: &str,
-    room: &mut Room<'_>,
+    room: &mut Room,
     options: StageOptions,
     interleavings_max: usize,
     is_stopped: impl Fn() -> bool,

@@ -47,7 +47,7 @@ pub fn names_a_level(text: &str) -> bool {
 pub async fn run_at_levels(
     spec: &Spec,
     name: &str,
-    room: &mut Room<'_>,
+    room: &mut Room,
     options: StageOptions,
     is_stopped: impl Fn() -> bool,
 ) -> Result<Vec<AtLevels>, StageError> {

@@ -1,10 +1,11 @@
 //! Runs a spec as its author wrote it: each listed permutation, or all interleavings where none is listed.
 
+use super::annex::Told;
 use super::carries::keeps_permutations_apart;
 use super::error::PlayError;
 use super::play::Played;
 use super::room::{House, leaves_nothing};
-use super::spread::{Telling, Told, spread};
+use super::spread::{Telling, spread};
 use super::stage::{StageError, StageOptions};
 use super::syntax::{Permutation, Spec};
 use super::transcript::Transcript;
@@ -62,7 +63,7 @@ const SPREAD_MIN: usize = 5;
 pub async fn run_listed(
     spec: &Spec,
     name: &str,
-    house: &mut House<'_>,
+    house: &mut House,
     options: StageOptions,
     out: &mut Transcript,
     onlooker: &mut dyn Onlooker,
@@ -73,20 +74,19 @@ pub async fn run_listed(
     out.print(format!("Parsed test spec with {} sessions\n", spec.sessions.len()));
     let mut telling = Telling { out, onlooker };
     let mut orders = spec.orders().enumerate();
-    let (mut stage, mut room) = (house.rooms[0].stage(spec, name, options).await?, 0);
-    let may_spread = house.rooms.len() > 1
+    let mut stage = house.room().stage(spec, name, options).await?;
+    let may_spread = !house.annexes.is_empty()
         && spec.orders().nth(SPREAD_MIN - 1).is_some()
         && keeps_permutations_apart(spec);
-    if may_spread && let Some((_, permutation)) = orders.next() {
-        telling.tell(Told::by(&mut stage, spec, permutation).await)?;
+    if may_spread && let Some(order) = orders.next() {
+        telling.tell(Told::by(&mut stage, spec, 0, order).await)?;
         if leaves_nothing(&mut stage).await? {
-            let rest = spread((spec, name), orders, &mut house.rooms, stage, options, &mut telling).await?;
-            (stage, room, orders) = (rest.stage, rest.room, rest.orders);
+            return spread((spec, name), 1, house, stage, options, &mut telling).await;
         }
     }
-    for (_, permutation) in orders {
-        telling.tell(Told::by(&mut stage, spec, permutation).await)?;
+    for order in orders {
+        telling.tell(Told::by(&mut stage, spec, 0, order).await)?;
     }
-    house.rooms[room].take_back(stage);
+    house.room().take_back(stage);
     Ok(())
 }

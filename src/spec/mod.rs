@@ -9,6 +9,7 @@
 //!
 //! Nothing here judges whether an outcome is right: it is compared with one that was expected.
 
+mod annex;
 pub mod batch;
 mod carries;
 mod cast;

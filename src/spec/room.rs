@@ -3,19 +3,23 @@
 //! Making a database takes longer than most specs, and so does connecting. So both are kept, where it is certain that
 //! nothing of the last spec is left in them; where it is not, they are made anew.
 
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::carries::marks_connections;
+use super::annex::Annex;
+use super::batch::reins_of;
+use super::carries::{Left, left_in_connections};
 use super::stage::{Entry, Stage, StageError, StageOptions};
 use super::syntax::Spec;
 use crate::server::{Database, Server, ServerError};
-use crate::weave::Rights;
+use crate::weave::{Rights, Seat};
 
 /// What a spec could have left in its database, or in the cluster under its database's name.
-const IS_CLEAN: &str = "
-SELECT NOT EXISTS (SELECT FROM pg_class WHERE oid >= 16384)
+const IS_EMPTY: &str = "
+       NOT EXISTS (SELECT FROM pg_class WHERE oid >= 16384)
    AND NOT EXISTS (SELECT FROM pg_proc WHERE oid >= 16384)
    AND NOT EXISTS (SELECT FROM pg_type WHERE oid >= 16384)
    AND NOT EXISTS (SELECT FROM pg_operator WHERE oid >= 16384)
@@ -31,35 +35,36 @@ SELECT NOT EXISTS (SELECT FROM pg_class WHERE oid >= 16384)
 
 /// Whether a backend is still there that is not one of these, nor the one that asks.
 const HAS_OTHERS: &str = "
-SELECT EXISTS (SELECT FROM pg_stat_activity
+       EXISTS (SELECT FROM pg_stat_activity
                 WHERE datname = current_database() AND backend_type = 'client backend'
                   AND pid <> pg_backend_pid() AND pid <> ALL ($1))";
 
-/// Rooms on one thread. A spec is played in the first, or its permutations in all of them.
-pub struct House<'a> {
-    pub(super) rooms: Vec<Room<'a>>,
+/// Rooms. A spec is played in the first, or its permutations in all of them.
+pub struct House {
+    first: Room,
+    pub(super) annexes: Vec<Annex>,
 }
 
-impl<'a> House<'a> {
-    /// So many rooms, at least one, all empty.
-    pub fn on(server: &'a Server, rooms: usize) -> Self {
-        Self { rooms: (0..rooms.max(1)).map(|_| Room::on(server)).collect() }
+impl House {
+    /// So many rooms, at least one, all empty. The first is on this thread and keeps it on one core, each further one has
+    /// a thread of its own.
+    pub fn on(server: &Arc<Server>, rooms: usize) -> Self {
+        let first = Room::on(server);
+        Self { first, annexes: (1..rooms).map(|_| Annex::on(server)).collect() }
     }
 
     /// The first.
-    pub fn room(&mut self) -> &mut Room<'a> {
-        &mut self.rooms[0]
+    pub fn room(&mut self) -> &mut Room {
+        &mut self.first
     }
 
     /// Makes room for the next spec: nothing of the last one is left.
     ///
     /// # Errors
-    /// When a database cannot be dropped.
+    /// When the first room's database cannot be dropped. Where another's cannot, the next spec to be played there is told.
     pub async fn tidy(&mut self) -> Result<(), ServerError> {
-        for room in &mut self.rooms {
-            room.tidy().await?;
-        }
-        Ok(())
+        self.annexes.iter().for_each(Annex::tidy);
+        self.first.tidy().await
     }
 
     /// Drops the databases.
@@ -67,33 +72,40 @@ impl<'a> House<'a> {
     /// # Errors
     /// When the server has gone.
     pub async fn close(self) -> Result<(), ServerError> {
-        for room in self.rooms {
-            room.close().await?;
-        }
-        Ok(())
+        let closed = self.first.close().await;
+        self.annexes.into_iter().try_for_each(Annex::close).and(closed)
     }
 }
 
 /// A database with its connections, once they are needed. It stays on one thread.
-pub struct Room<'a> {
-    server: &'a Server,
+pub struct Room {
+    server: Arc<Server>,
+    seat: Rc<Seat>,
     database: Option<Database>,
     stage: Option<Stage>,
     /// Whether a spec has been played since it was last tidied.
     used: bool,
-    /// Whether what was played leaves something in its connections that DISCARD ALL does not take away.
-    marked: bool,
+    /// What was played since then leaves in its connections.
+    left: Left,
 }
 
-impl<'a> Room<'a> {
+impl Room {
     /// An empty one; the database is made when it is needed.
-    fn on(server: &'a Server) -> Self {
-        Self { server, database: None, stage: None, used: false, marked: false }
+    pub(super) fn on(server: &Arc<Server>) -> Self {
+        let seat = Seat::here(reins_of(server));
+        Self {
+            server: Arc::clone(server),
+            seat,
+            database: None,
+            stage: None,
+            used: false,
+            left: Left::Nothing,
+        }
     }
 
     /// The server.
-    pub fn server(&self) -> &'a Server {
-        self.server
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
     }
 
     /// The database.
@@ -116,17 +128,18 @@ impl<'a> Room<'a> {
         options: StageOptions,
     ) -> Result<Stage, StageError> {
         self.used = true;
-        self.marked |= marks_connections(spec);
+        self.left = self.left.max(left_in_connections(spec));
         let kept = self.stage.take().filter(|stage| stage.options.isolation == options.isolation);
         let mut stage = match kept {
             Some(stage) => stage,
             None => {
-                let server = self.server;
-                Stage::open(entry(server, self.database().await?), options).await?
+                let server = Arc::clone(&self.server);
+                Stage::open(entry(&server, self.database().await?), options).await?
             }
         };
         stage.options = options;
         stage.introduce(spec, name).await?;
+        stage.pids().into_iter().for_each(|pid| self.seat.bring(pid));
         Ok(stage)
     }
 
@@ -135,18 +148,18 @@ impl<'a> Room<'a> {
         self.stage = Some(stage);
     }
 
-    async fn tidy(&mut self) -> Result<(), ServerError> {
+    pub(super) async fn tidy(&mut self) -> Result<(), ServerError> {
         if !std::mem::take(&mut self.used) {
             return Ok(());
         }
         let mut stage = self.stage.take();
+        let left = std::mem::take(&mut self.left);
         let is_clean = match &mut stage {
-            Some(stage) => is_clean(stage).await,
+            Some(stage) => is_clean(stage, left).await,
             None => false,
         };
-        let marked = std::mem::take(&mut self.marked);
         if is_clean {
-            self.stage = stage.filter(|_| !marked);
+            self.stage = stage.filter(|_| left != Left::Marks);
         } else if let Some(database) = self.database.take() {
             tracing::debug!(database = database.name(), "a spec has left something in it");
             drop(stage);
@@ -155,7 +168,7 @@ impl<'a> Room<'a> {
         Ok(())
     }
 
-    async fn close(self) -> Result<(), ServerError> {
+    pub(super) async fn close(self) -> Result<(), ServerError> {
         drop(self.stage);
         match self.database {
             Some(database) => self.server.drop_database(database).await,
@@ -165,13 +178,13 @@ impl<'a> Room<'a> {
 }
 
 /// Whether a stage is as it was when it was opened, in a database in which nothing is. What cannot be asked is not.
-async fn is_clean(stage: &mut Stage) -> bool {
-    match stage.reset().await {
-        Ok(true) => {}
-        Ok(false) | Err(_) => return false,
-    }
+async fn is_clean(stage: &mut Stage, left: Left) -> bool {
+    let is_reset = match left {
+        Left::Nothing => !stage.has_open_transaction(),
+        Left::Something | Left::Marks => stage.reset().await.unwrap_or(false),
+    };
     let pids = stage.pids();
-    is_alone_and_empty(stage.observer.connection(), &pids).await.unwrap_or(false)
+    is_reset && is_alone_and_empty(stage.observer.connection(), &pids).await.unwrap_or(false)
 }
 
 /// Whether setup and teardown have left nothing, in the database nor in a session.
@@ -179,7 +192,9 @@ pub(super) async fn leaves_nothing(stage: &mut Stage) -> Result<bool, StageError
     if stage.has_open_transaction() {
         return Ok(false);
     }
-    Ok(sqlx::query_scalar(IS_CLEAN).fetch_one(stage.observer.connection()).await?)
+    Ok(sqlx::query_scalar(AssertSqlSafe(format!("SELECT {IS_EMPTY}")))
+        .fetch_one(stage.observer.connection())
+        .await?)
 }
 
 /// Backends that have been told to go, or whose client has gone, are waited for.
@@ -188,13 +203,15 @@ async fn is_alone_and_empty(connection: &mut PgConnection, pids: &[i32]) -> Resu
     const GOING_MAX: Duration = Duration::from_secs(5);
     const LOOK_EVERY: Duration = Duration::from_millis(1);
     let started = Instant::now();
-    while sqlx::query_scalar(HAS_OTHERS).bind(pids).fetch_one(&mut *connection).await? {
-        if started.elapsed() > GOING_MAX {
-            return Ok(false);
+    let both = format!("SELECT {HAS_OTHERS}, {IS_EMPTY}");
+    loop {
+        let (has_others, is_empty): (bool, bool) =
+            sqlx::query_as(AssertSqlSafe(both.clone())).bind(pids).fetch_one(&mut *connection).await?;
+        if !has_others || started.elapsed() > GOING_MAX {
+            return Ok(!has_others && is_empty);
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    sqlx::query_scalar(IS_CLEAN).fetch_one(connection).await
 }
 
 fn entry(server: &Server, database: &Database) -> Entry {

@@ -5,16 +5,16 @@
 //! one is played alone and looked at, and each is asked whether a transaction is still open after it. From one that
 //! leaves something on, all are played on its own connections.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::iter::Enumerate;
+use std::sync::Arc;
 
-use super::error::PlayError;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::annex::{Leaving, Part, Told, Turns};
 use super::listed::{Go, Onlooker, RunError};
-use super::play::Played;
-use super::room::Room;
+use super::room::House;
 use super::stage::{Stage, StageOptions};
-use super::syntax::{Orders, Permutation, Spec};
+use super::syntax::Spec;
 use super::transcript::Transcript;
 
 /// Who is told of each permutation.
@@ -32,132 +32,91 @@ impl Telling<'_> {
             Go::NoFurther => Err(RunError::Stopped),
         }
     }
-}
 
-/// A permutation that was played.
-pub(super) struct Told {
-    pub(super) permutation: Permutation,
-    pub(super) transcript: Transcript,
-    pub(super) played: Result<Played, PlayError>,
-}
-
-impl Told {
-    /// Plays `permutation` on `stage`.
-    pub(super) async fn by(stage: &mut Stage, spec: &Spec, permutation: Permutation) -> Self {
-        let mut transcript = Transcript::default();
-        let played = stage.play(spec, &permutation, &mut transcript).await;
-        Self { permutation, transcript, played }
+    /// Tells what comes from all rooms, beginning with `due`, in order, until every room has ended. Returns the room that
+    /// played the last permutation that counts.
+    async fn tell_all(
+        &mut self,
+        mut due: usize,
+        turns: &Turns,
+        mut told: UnboundedReceiver<Result<Told, RunError>>,
+    ) -> Result<usize, RunError> {
+        let mut ready = BTreeMap::new();
+        let mut ended = Ok(0);
+        // After the end as well: the rooms are this spec's until each has played what it plays.
+        while let Some(one) = told.recv().await {
+            match one {
+                Ok(told) => drop(ready.insert(told.number, told)),
+                Err(error) if ended.is_ok() => {
+                    turns.end_at(0);
+                    ended = Err(error);
+                }
+                Err(_) => {}
+            }
+            while ended.is_ok() && due <= turns.last() {
+                let Some(told) = ready.remove(&due) else { break };
+                let room = told.room;
+                ended = self.tell(told).map(|()| room);
+                if ended.is_err() {
+                    turns.end_at(due);
+                }
+                due += 1;
+            }
+        }
+        ended
     }
 }
 
-/// What the rooms share.
-struct Spread<'a, 'telling> {
-    spec: &'a Spec,
-    orders: RefCell<Enumerate<Orders<'a>>>,
-    telling: RefCell<&'a mut Telling<'telling>>,
-    /// Played, and not told because one before it is still being played.
-    ready: RefCell<BTreeMap<usize, Told>>,
-    /// The number of the permutation to tell next.
-    due: Cell<usize>,
-    /// The number of the last one that counts: it left something, or was not played to its end.
-    last: Cell<usize>,
-    ended: RefCell<Result<(), RunError>>,
-}
-
-/// Where the spec goes on one after another: on the connections of the permutation that left something.
-pub(super) struct Rest<'a> {
-    pub(super) stage: Stage,
-    /// Which room they belong to.
-    pub(super) room: usize,
-    pub(super) orders: Enumerate<Orders<'a>>,
-}
-
-/// Plays what is left of `orders` in `rooms`, of which the first has `stage`.
+/// Plays the permutations of `spec` from the one with number `first` on, in all rooms of `house`; in its first room they are
+/// played on `stage`.
 ///
 /// # Errors
 /// The first, in the order of the permutations.
-pub(super) async fn spread<'a>(
-    (spec, name): (&'a Spec, &str),
-    orders: Enumerate<Orders<'a>>,
-    rooms: &mut [Room<'_>],
-    stage: Stage,
+pub(super) async fn spread(
+    (spec, name): (&Spec, &str),
+    first: usize,
+    house: &mut House,
+    mut stage: Stage,
     options: StageOptions,
     telling: &mut Telling<'_>,
-) -> Result<Rest<'a>, RunError> {
-    let due = orders.clone().next().map_or(0, |(number, _)| number);
-    let spread = Spread {
-        spec,
-        orders: RefCell::new(orders),
-        telling: RefCell::new(telling),
-        ready: RefCell::default(),
-        due: Cell::new(due),
-        last: Cell::new(usize::MAX),
-        ended: RefCell::new(Ok(())),
+) -> Result<(), RunError> {
+    let (tell, told) = unbounded_channel();
+    let turns = Turns::from(first, Leaving::Ends);
+    let part = Part {
+        room: 0,
+        spec: Arc::new(spec.clone()),
+        name: name.into(),
+        options,
+        turns: Arc::clone(&turns),
+        tell,
     };
-    let mut first = Some(stage);
-    let playing = rooms.iter_mut().map(|room| {
-        let (spread, stage) = (&spread, first.take());
-        async move {
-            let stage = match stage {
-                Some(stage) => stage,
-                None => room.stage(spec, name, options).await?,
-            };
-            Ok::<_, RunError>(spread.play(stage).await)
-        }
-    });
-    let mut stages = Vec::new();
-    for (room, played) in futures::future::join_all(playing).await.into_iter().enumerate() {
-        let (stage, number) = played?;
-        stages.push((number, room, stage));
+    for (annex, room) in house.annexes.iter().zip(1..) {
+        annex.play(Part { room, ..part.clone() });
     }
-    spread.ended.into_inner()?;
-    // The one to go on with is the one that left something; where none did, any is as good.
-    let last = spread.last.get();
-    let at = stages.iter().position(|(number, ..)| *number == Some(last)).unwrap_or(0);
-    let (_, room, stage) = stages.swap_remove(at);
-    for (number, room, stage) in stages {
-        if number.is_none_or(|number| number < last) {
-            rooms[room].take_back(stage);
+    let here = async {
+        let left = part.play(&mut stage).await;
+        // What it had to tell is told; the telling ends when no one has anything more.
+        drop(part);
+        left
+    };
+    let (left, room) = tokio::join!(here, telling.tell_all(first, &turns, told));
+    let (room, next) = (room?, turns.last().saturating_add(1));
+    if room == 0 && left.is_some() {
+        for order in spec.orders().enumerate().skip(next) {
+            telling.tell(Told::by(&mut stage, spec, 0, order).await)?;
         }
     }
-    let mut orders = spec.orders().enumerate();
-    match last {
-        usize::MAX => orders.by_ref().for_each(drop),
-        last => drop(orders.nth(last)),
+    // One that left something which nobody took up is not as a new one would be.
+    if left.is_none() || room == 0 {
+        house.room().take_back(stage);
     }
-    Ok(Rest { stage, room, orders })
-}
-
-impl Spread<'_, '_> {
-    /// Plays one permutation after another. Returns the stage and, where it ended because of one, the number of that.
-    async fn play(&self, mut stage: Stage) -> (Stage, Option<usize>) {
-        loop {
-            let next = self.orders.borrow_mut().next();
-            let Some((number, permutation)) = next.filter(|(number, _)| *number < self.last.get()) else {
-                return (stage, None);
-            };
-            let told = Told::by(&mut stage, self.spec, permutation).await;
-            let leaves = told.played.is_err() || stage.has_open_transaction();
-            if leaves {
-                self.last.set(self.last.get().min(number));
-            }
-            self.ready.borrow_mut().insert(number, told);
-            self.tell();
-            if leaves {
-                return (stage, Some(number));
-            }
-        }
+    if room > 0 && turns.last() < usize::MAX {
+        let (tell, told) = unbounded_channel();
+        let turns = Turns::from(next, Leaving::GoesOn);
+        let spec = Arc::new(spec.clone());
+        let rest = Part { room, spec, name: name.into(), options, turns: Arc::clone(&turns), tell };
+        house.annexes[room - 1].play(rest);
+        telling.tell_all(next, &turns, told).await?;
     }
-
-    /// Tells those whose turn it is.
-    fn tell(&self) {
-        while self.due.get() <= self.last.get() && self.ended.borrow().is_ok() {
-            let Some(told) = self.ready.borrow_mut().remove(&self.due.get()) else { return };
-            if let Err(error) = self.telling.borrow_mut().tell(told) {
-                self.last.set(self.due.get());
-                *self.ended.borrow_mut() = Err(error);
-            }
-            self.due.set(self.due.get() + 1);
-        }
-    }
+    Ok(())
 }

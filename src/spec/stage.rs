@@ -15,7 +15,6 @@ use super::client::{Client, ClientError, Event, Login};
 use super::syntax::Spec;
 use crate::gate::stream::Stream;
 use crate::gate::{Begins, Gate, Mode};
-use crate::history::Transaction;
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
 use crate::server::{Endpoint, ServerError};
@@ -101,6 +100,7 @@ pub struct Stage {
     entry: Entry,
     pub(super) gate: Gate,
     pub(super) observer: Observer,
+    observer_pid: i32,
     pub(super) control: Client,
     /// By position of the session in the spec; those beyond its sessions are idle.
     pub(super) clients: Vec<Client>,
@@ -125,9 +125,13 @@ impl Stage {
             };
             connected.map_err(failed(format!("the {CONTROL}")))
         };
-        let observer = async { Ok(Observer::watch(&entry.connect).await?) };
-        let (control, observer) = futures::try_join!(control, observer)?;
-        Ok(Self { entry, gate, observer, control, clients: Vec::new(), options })
+        let observer = async {
+            let mut observer = Observer::watch(&entry.connect).await?;
+            let pid = observer.pid().await?;
+            Ok((observer, pid))
+        };
+        let (control, (observer, observer_pid)) = futures::try_join!(control, observer)?;
+        Ok(Self { entry, gate, observer, observer_pid, control, clients: Vec::new(), options })
     }
 
     /// Makes the stage ready for `spec`, whose file is called `name`: each connection takes the name by which the isolation
@@ -166,8 +170,9 @@ impl Stage {
     pub(super) async fn reset(&mut self) -> Result<bool, StageError> {
         let clients = self.clients.iter().filter(|client| !client.is_lost());
         let all = std::iter::once(&self.control).chain(clients).map(|client| (client, "a session"));
-        // Outside of a transaction it does nothing, and inside one DISCARD ALL is refused.
-        let refused = ask_all(all.clone(), |_| "ROLLBACK".to_owned()).await?
+        // Inside a transaction DISCARD ALL is refused.
+        let within = all.clone().filter(|(client, _)| client.is_in_transaction());
+        let refused = ask_all(within, |_| "ROLLBACK".to_owned()).await?
             || ask_all(all, |_| "DISCARD ALL".to_owned()).await?;
         self.forget_statements();
         Ok(!refused)
@@ -187,15 +192,16 @@ impl Stage {
         Ok(())
     }
 
-    /// Whether a session is still in a transaction, or gone.
+    /// Whether a connection is still in a transaction, or gone.
     pub(super) fn has_open_transaction(&self) -> bool {
-        let is_open = |session| self.gate.transaction(session) != Transaction::Idle;
-        SessionId::first(self.clients.len()).any(is_open) || self.clients.iter().any(Client::is_lost)
+        let mut all = std::iter::once(&self.control).chain(&self.clients);
+        all.any(|client| client.is_in_transaction() || client.is_lost())
     }
 
-    /// The backends of all its connections but the observer's.
+    /// The backends of its connections.
     pub(super) fn pids(&self) -> Vec<i32> {
-        std::iter::once(&self.control).chain(&self.clients).map(Client::pid).collect()
+        let clients = std::iter::once(&self.control).chain(&self.clients);
+        clients.map(Client::pid).chain([self.observer_pid]).collect()
     }
 
     /// What was asked past the steps is no part of any history.

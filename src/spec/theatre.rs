@@ -9,10 +9,10 @@ use super::transcript::Transcript;
 use crate::explore::Strategy;
 
 /// A spec with a stage that is opened when it is needed.
-pub struct Theatre<'a, 'server> {
+pub struct Theatre<'a> {
     spec: &'a Spec,
     name: &'a str,
-    room: &'a mut Room<'server>,
+    room: &'a mut Room,
     options: StageOptions,
     stage: Option<Stage>,
 }
@@ -20,9 +20,9 @@ pub struct Theatre<'a, 'server> {
 /// What became of a permutation: played, or not to its end.
 pub type Attempt = Result<Played, PlayError>;
 
-impl<'a, 'server> Theatre<'a, 'server> {
+impl<'a> Theatre<'a> {
     /// For `spec`, whose file is called `name`.
-    pub fn new(spec: &'a Spec, name: &'a str, room: &'a mut Room<'server>, options: StageOptions) -> Self {
+    pub fn new(spec: &'a Spec, name: &'a str, room: &'a mut Room, options: StageOptions) -> Self {
         Self { spec, name, room, options, stage: None }
     }
 
@@ -63,7 +63,7 @@ impl<'a, 'server> Theatre<'a, 'server> {
     }
 }
 
-impl Drop for Theatre<'_, '_> {
+impl Drop for Theatre<'_> {
     fn drop(&mut self) {
         if let Some(stage) = self.stage.take() {
             self.room.take_back(stage);

@@ -2,8 +2,10 @@
 //! share nothing: each has a thread and a database of its own, for predicate locks on a shared small table would make
 //! lanes abort one another.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,7 @@ use tracing::Instrument;
 use super::observer::{Observer, Rights};
 use super::reins::Reins;
 use super::run::{Operations, Weaver, in_words};
+use super::seat::Seat;
 use super::settle::{Asking, Settler};
 use super::{Limits, LockReports, story};
 use crate::case::Case;
@@ -103,6 +106,9 @@ pub struct Lane<S: Subject> {
     options: LaneOptions,
     observer: Observer,
     gate: Gate,
+    seat: Rc<Seat>,
+    /// The sessions' backends that have been brought there.
+    seated: BTreeSet<i32>,
     sessions: Vec<Session>,
     queries: Vec<String>,
     isolation: Isolation,
@@ -121,8 +127,10 @@ impl<S: Subject> Lane<S> {
     /// [`LaneError`] when the server, the schema or the sockets fail.
     pub async fn open(subject: Arc<S>, options: LaneOptions) -> Result<Self, LaneError> {
         let schema = subject.schema();
-        let observer =
+        let seat = Seat::here(options.reins);
+        let mut observer =
             Observer::open(&options.connect, &schema, options.rights).await.map_err(LaneError::Schema)?;
+        seat.bring(observer.pid().await?);
         let isolation = Isolation::ReadCommitted;
         let settings = settings(&options, isolation);
         let (endpoint, rewrites) = (options.endpoint.clone(), options.rewrites.clone());
@@ -133,6 +141,8 @@ impl<S: Subject> Lane<S> {
             options,
             observer,
             gate,
+            seat,
+            seated: BTreeSet::new(),
             sessions: Vec::new(),
             queries,
             isolation,
@@ -305,6 +315,7 @@ impl<S: Subject> Lane<S> {
     /// Brings back the first state, at this level.
     async fn prepare(&mut self, isolation: Isolation) -> Result<(), LaneError> {
         self.observer.reset().await?;
+        self.seat_backends();
         self.gate.disarm();
         // What a connection did wrong since the last case ended is not this one's fault.
         drop(self.gate.take_broken());
@@ -315,6 +326,15 @@ impl<S: Subject> Lane<S> {
             self.quiesce().await;
         }
         Ok(())
+    }
+
+    /// Brings the backends here that have come since the last case: sessions connect when they first need to.
+    fn seat_backends(&mut self) {
+        for (pid, _) in self.gate.pids() {
+            if pid != 0 && self.seated.insert(pid) {
+                self.seat.bring(pid);
+            }
+        }
     }
 
     /// Takes back what the sessions may have left in their connections: settings, advisory locks, channels, cursors,
@@ -352,6 +372,7 @@ impl<S: Subject> Lane<S> {
             drop(session.pool.close());
         }
         self.sessions.clear();
+        self.seated.clear();
         self.quiesce_connections().await;
         self.make_sessions();
         Ok(())

@@ -5,6 +5,7 @@
 //! - `run`: one case: the only place where control flows.
 //! - `settle`, `pause`: when is it certain that nothing more moves by itself?
 //! - `reins`: backends that wait are held still, so that waiters never race.
+//! - `seat`: a lane and its backends stay on one core.
 //! - `observer`, `tables`, `facts`, `rows`: the lane's own connection.
 //!
 //! The weaver never judges a history and never chooses an order.
@@ -16,6 +17,7 @@ mod pause;
 mod reins;
 mod rows;
 mod run;
+mod seat;
 mod settle;
 mod story;
 mod tables;
@@ -26,6 +28,7 @@ pub use lane::{Lane, LaneError, LaneOptions, Traced, Watched};
 pub(crate) use observer::Observer;
 pub use observer::Rights;
 pub use reins::Reins;
+pub(crate) use seat::Seat;
 pub(crate) use settle::{Asking, Crew, Rest, Settler, Stop};
 
 /// How long things may take before a case counts as hung.

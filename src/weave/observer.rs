@@ -90,6 +90,14 @@ impl Observer {
         Ok(Self { connection, tables: Tables::default(), unlocking_functions: true, watch: None })
     }
 
+    /// The backend that answers it.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn pid(&mut self) -> Result<i32, sqlx::Error> {
+        sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut self.connection).await
+    }
+
     /// Who holds up each of `pids` at this moment.
     ///
     /// # Errors

@@ -351,8 +351,9 @@ impl<'a> Settler<'a> {
         // Rounds over one answer: who waits for one that has just joined is stable too.
         loop {
             // One that is held still moves no more than one at rest. That may close a cycle only where the deadlock
-            // check has not been made yet.
-            let as_at_rest = self.reins == Reins::Held && self.asking == Asking::OnReport;
+            // check has been made, as a report tells; a backend on a busy machine may be asked about before it is.
+            let checked = running.iter().all(|session| self.gate.view(*session).lock_reported);
+            let as_at_rest = self.reins == Reins::Held && self.asking == Asking::OnReport && checked;
             let moves = |session: &SessionId| {
                 running.contains(session) || (!as_at_rest && self.blocked.contains(session))
             };

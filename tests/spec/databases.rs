@@ -20,7 +20,7 @@ fn a_database_in_which_something_is_left_is_not_used_again() {
         "session s step a { SELECT count(*) FROM pg_class WHERE relname = 'left_behind'; }",
     ];
     let used = Mutex::new(Vec::new());
-    let run = async |house: &mut House<'_>, text: &&str| {
+    let run = async |house: &mut House, text: &&str| {
         let name = house.room().database().await?.name().to_owned();
         used.lock().unwrap().push(name);
         listed(&spec(text), "left", house, StageOptions::default()).await.1.unwrap();
@@ -37,7 +37,7 @@ fn results_come_in_the_order_of_the_specs() {
     let (server, stop) = (server(), AtomicBool::new(false));
     let items = ["", "PREPARE TRANSACTION 'a'", "READ ONLY, DEFERRABLE", "create role r", ""];
     let mut seen = Vec::new();
-    let length = async |_: &mut House<'_>, item: &&str| Ok::<_, ServerError>(item.len());
+    let length = async |_: &mut House, item: &&str| Ok::<_, ServerError>(item.len());
     side_by_side(
         &server,
         &items,
@@ -54,6 +54,6 @@ fn results_come_in_the_order_of_the_specs() {
 #[test]
 fn nothing_begins_after_the_end_was_asked_for() {
     let (server, stop) = (server(), AtomicBool::new(true));
-    let nothing = async |_: &mut House<'_>, _: &&str| Ok::<_, ServerError>(());
+    let nothing = async |_: &mut House, _: &&str| Ok::<_, ServerError>(());
     side_by_side(&server, &["a"], 1, &stop, |item| item, nothing, |_, _| panic!("it began")).unwrap();
 }

@@ -87,7 +87,7 @@ fn exported(server: &Arc<Server>, file: &Path) -> (String, History) {
 
 /// Runs the export of `history` here and by the isolation tester. Each step must end as it did in the case, and the two outputs
 /// must be the same.
-fn is_the_same(server: &Server, tester: Option<&Path>, name: &str, text: &str, history: &History) {
+fn is_the_same(server: &Arc<Server>, tester: Option<&Path>, name: &str, text: &str, history: &History) {
     let expected = ends_of(history);
     let spec = spec(text);
     let (transcript, ended) =

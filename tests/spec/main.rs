@@ -30,10 +30,10 @@ fn server() -> Arc<Server> {
 }
 
 /// Gives `work` a house, on a thread and a runtime of its own.
-fn in_house<T: Send>(server: &Server, work: impl AsyncFn(&mut House<'_>) -> T + Sync) -> T {
+fn in_house<T: Send>(server: &Arc<Server>, work: impl AsyncFn(&mut House) -> T + Sync) -> T {
     let mut result = None;
     let stop = AtomicBool::new(false);
-    let run = async |house: &mut House<'_>, _: &()| Ok::<_, ServerError>(work(house).await);
+    let run = async |house: &mut House, _: &()| Ok::<_, ServerError>(work(house).await);
     let done = |_: &(), given: Result<T, ServerError>| result = given.ok();
     side_by_side(server, &[()], 1, &stop, |()| "", run, done).expect("the database can be dropped");
     result.expect("the work was done")
@@ -43,7 +43,7 @@ fn in_house<T: Send>(server: &Server, work: impl AsyncFn(&mut House<'_>) -> T + 
 async fn listed(
     spec: &Spec,
     name: &str,
-    house: &mut House<'_>,
+    house: &mut House,
     options: StageOptions,
 ) -> (Transcript, Result<(), RunError>) {
     let mut transcript = Transcript::default();

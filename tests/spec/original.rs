@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use pgweave::server::Endpoint;
 use pgweave::spec::Room;
@@ -28,8 +29,8 @@ pub fn tester() -> Option<PathBuf> {
     found
 }
 
-pub async fn run(tester: &Path, text: &str, room: &mut Room<'_>) -> String {
-    let server = room.server();
+pub async fn run(tester: &Path, text: &str, room: &mut Room) -> String {
+    let server = Arc::clone(room.server());
     let (host, port) = match server.endpoint() {
         Endpoint::Unix { folder, port } => (folder.display().to_string(), *port),
         Endpoint::Tcp { host, port } => (host.clone(), *port),

@@ -47,7 +47,7 @@ fn postgresqls_specs_give_the_expected_output() {
     let Some(folder) = folder() else { return };
     let (specs, server, stop) = (own(&folder), server(), AtomicBool::new(false));
     assert!(specs.len() >= 79, "the folder holds only {} specs", specs.len());
-    let run = async |house: &mut House<'_>, own: &Own| {
+    let run = async |house: &mut House, own: &Own| {
         let spec = spec(&own.text);
         Ok::<_, ServerError>(listed(&spec, &own.name, house, StageOptions::default()).await.0)
     };

@@ -14,7 +14,7 @@ pub(super) async fn tell(
     task: &Task,
     limit: usize,
     format: SpecFormat,
-    room: &mut Room<'_>,
+    room: &mut Room,
     reins: Reins,
     watch: &Watch,
     page: Page,

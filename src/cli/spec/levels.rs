@@ -10,7 +10,7 @@ use crate::weave::Reins;
 pub(super) async fn tell(
     task: &Task,
     format: SpecFormat,
-    room: &mut Room<'_>,
+    room: &mut Room,
     reins: Reins,
     watch: &Watch,
 ) -> anyhow::Result<Told> {

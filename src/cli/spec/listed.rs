@@ -19,7 +19,7 @@ pub(super) async fn tell(
     task: &Task,
     isolation: Option<Isolation>,
     format: SpecFormat,
-    house: &mut House<'_>,
+    house: &mut House,
     watch: &Watch,
 ) -> anyhow::Result<Told> {
     let ran = run(task, house, StageOptions { isolation, ..StageOptions::default() }, watch).await;
@@ -29,7 +29,7 @@ pub(super) async fn tell(
     }
 }
 
-async fn run(task: &Task, house: &mut House<'_>, options: StageOptions, watch: &Watch) -> Ran {
+async fn run(task: &Task, house: &mut House, options: StageOptions, watch: &Watch) -> Ran {
     let mut transcript = Transcript::default();
     let mut permutations = 0;
     let mut onlooker = |_: &Permutation, _: Played| {

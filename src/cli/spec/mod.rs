@@ -157,7 +157,7 @@ fn all(
     let stop = AtomicBool::new(false);
     // Held backends never race, so one order has one outcome.
     let reins = reins_of(server);
-    let work = async |house: &mut House<'_>, task: &Task| match mode {
+    let work = async |house: &mut House, task: &Task| match mode {
         Mode::Listed(isolation) => listed::tell(task, isolation, args.format, house, watch).await,
         Mode::Everywhere(limit) => {
             everywhere::tell(task, limit, args.format, house.room(), reins, watch, page).await
