@@ -13,7 +13,7 @@ use super::batch::on_local_set;
 use super::error::PlayError;
 use super::listed::RunError;
 use super::play::Played;
-use super::room::Room;
+use super::room::{Room, holds_advisory_locks};
 use super::stage::{Stage, StageError, StageOptions};
 use super::syntax::{Permutation, Spec};
 use super::transcript::Transcript;
@@ -28,6 +28,8 @@ pub(super) struct Part {
     /// What the spec's file is called.
     pub(super) name: Arc<str>,
     pub(super) options: StageOptions,
+    /// Whether it may leave advisory locks.
+    pub(super) locks: bool,
     /// Whose turn it is, shared by all who play.
     pub(super) turns: Arc<Turns>,
     /// Who is told, in whatever order they are played.
@@ -106,7 +108,9 @@ impl Part {
             seen = number + 1;
             let told = Told::by(stage, &self.spec, self.room, order).await;
             let broken = told.played.is_err();
-            let leaves = broken || stage.has_open_transaction();
+            let leaves = broken
+                || stage.has_open_transaction()
+                || (self.locks && holds_advisory_locks(stage).await.unwrap_or(true));
             let ends = broken || (leaves && self.turns.leaving == Leaving::Ends);
             if ends {
                 self.turns.end_at(number);

@@ -17,12 +17,17 @@ pub(super) enum Left {
 
 /// What the text of a spec may leave in a connection.
 pub(super) fn left_in_connections(spec: &Spec) -> Left {
-    const SEQUENCES: &[&str] = &["NEXTVAL", "SETVAL", "SERIAL", "IDENTITY"];
-    let numbers =
-        |sql: &String| words(sql).iter().any(|word| SEQUENCES.iter().any(|sequence| word.contains(sequence)));
+    let draws = |word: &String| {
+        matches!(word.as_str(), "NEXTVAL" | "SETVAL" | "IDENTITY")
+            || word.trim_end_matches(char::is_numeric).ends_with("SERIAL")
+    };
+    let numbers = |sql: &String| words(sql).iter().any(draws);
     if texts(spec).any(|sql| marks(sql)) {
         Left::Marks
-    } else if !keeps_permutations_apart(spec) || texts(spec).any(|sql| sets(sql) || numbers(sql)) {
+    } else if !keeps_permutations_apart(spec)
+        || takes_advisory_locks(spec)
+        || texts(spec).any(|sql| sets(sql) || numbers(sql))
+    {
         Left::Something
     } else {
         Left::Nothing
@@ -56,40 +61,102 @@ const IN_SESSIONS: &[&str] = &[
     "UNLISTEN",
 ];
 
-/// What outlasts a permutation in a database; setup and teardown do it each time, and what a step does, only some do. What
-/// functions do is not known.
+/// What outlasts a permutation in a database; setup and teardown do it each time, and what a step does, only some do.
 const IN_DATABASES: &[&str] = &[
     "ALTER", "ANALYZE", "CALL", "CLUSTER", "COMMENT", "CREATE", "DO", "DROP", "GRANT", "IMPORT", "REINDEX",
     "REVOKE", "SECURITY", "VACUUM",
 ];
 
 /// Beginnings of functions of the server that keep something, or tell of what is not the permutation's.
-const KEEPING: &[&str] = &[
-    "DBLINK",
-    "LO_",
-    "PG_ADVISORY_LOCK",
-    "PG_STAT",
-    "PG_TRY_ADVISORY_LOCK",
-    "PG_LOGICAL",
-    "PG_REPLICATION",
-    "TXID_",
-];
+const KEEPING: &[&str] = &["DBLINK", "LO_", "PG_STAT", "PG_LOGICAL", "PG_REPLICATION", "TXID_"];
 
-/// Whether no permutation can leave anything to the next, as long as each transaction ends and setup and teardown leave
-/// nothing: then it is the same whether one was played before another or not.
+/// Beginnings of functions that take a lock for as long as its session lives. Whether it is still held can be asked.
+const LOCKING: &[&str] = &["PG_ADVISORY_LOCK", "PG_TRY_ADVISORY_LOCK"];
+
+/// Whether no permutation can leave anything to the next, as long as each transaction ends, each advisory lock is given
+/// back, and setup and teardown leave nothing: then it is the same whether one was played before another or not.
 pub(super) fn keeps_permutations_apart(spec: &Spec) -> bool {
-    let in_setups = |sql: &String| {
-        words(sql).iter().any(|word| {
-            IN_SESSIONS.contains(&word.as_str())
-                || matches!(word.as_str(), "FUNCTION" | "PROCEDURE" | "ROUTINE")
-                || KEEPING.iter().any(|beginning| word.starts_with(beginning))
+    let mut steps = spec.sessions.iter().flat_map(|session| &session.steps);
+    texts(spec).all(|sql| !keeps_in_session(&words(sql)) && functions_are_known(sql))
+        && !steps.any(|step| changes_database(&step.sql))
+}
+
+/// Whether a permutation may leave an advisory lock.
+pub(super) fn takes_advisory_locks(spec: &Spec) -> bool {
+    texts(spec).any(|sql| words(sql).iter().any(|word| begins_with(word, LOCKING)))
+}
+
+fn keeps_in_session(words: &[String]) -> bool {
+    (0..words.len()).any(|at| {
+        // What a trigger executes is a function, and no statement that was prepared.
+        let of_a_trigger = words[at] == "EXECUTE" && followed_by(words, at, &["FUNCTION", "PROCEDURE"]);
+        (IN_SESSIONS.contains(&words[at].as_str()) && !of_a_trigger) || begins_with(&words[at], KEEPING)
+    })
+}
+
+/// Whether a step changes what setup and teardown do not bring back.
+fn changes_database(sql: &str) -> bool {
+    let words = words(sql);
+    sets(sql)
+        || (0..words.len()).any(|at| match words[at].as_str() {
+            // ON CONFLICT DO, THEN DO.
+            "DO" => !followed_by(&words, at, &["NOTHING", "UPDATE"]),
+            // SELECT INTO makes a table.
+            "INTO" => at == 0 || !matches!(words[at - 1].as_str(), "INSERT" | "MERGE"),
+            word => IN_DATABASES.contains(&word),
         })
-    };
-    let steps = spec.sessions.iter().flat_map(|session| &session.steps);
-    let mut in_steps = steps.map(|step| &step.sql);
-    !texts(spec).any(in_setups)
-        && !in_steps
-            .any(|sql| sets(sql) || words(sql).iter().any(|word| IN_DATABASES.contains(&word.as_str())))
+}
+
+/// Whether it can be read what the functions do that a text makes, and it is what a step may do.
+fn functions_are_known(sql: &str) -> bool {
+    let words = words(sql);
+    let languages: Vec<_> = (0..words.len()).filter(|at| words[*at] == "LANGUAGE").collect();
+    let makes = (1..words.len()).filter(|at| {
+        matches!(words[*at].as_str(), "FUNCTION" | "PROCEDURE" | "ROUTINE")
+            && matches!(words[at - 1].as_str(), "CREATE" | "REPLACE")
+    });
+    let bodies = bodies(sql);
+    let made = makes.count();
+    made == languages.len()
+        && made == bodies.len()
+        && languages.into_iter().all(|at| followed_by(&words, at, &["SQL", "PLPGSQL"]))
+        && !bodies.iter().any(|body| {
+            let words = self::words(body);
+            let changes = |word: &String| word != "DO" && IN_DATABASES.contains(&word.as_str());
+            let sets_at_once = (0..words.len()).any(|at| {
+                matches!(words[at].as_str(), "BEGIN" | "THEN" | "ELSE" | "LOOP")
+                    && followed_by(&words, at, &["SET"])
+            });
+            sets(body) || sets_at_once || words.iter().any(changes)
+        })
+}
+
+/// What stands between dollar quotes.
+fn bodies(sql: &str) -> Vec<&str> {
+    let mut bodies = Vec::new();
+    let mut rest = sql;
+    while let Some(opens) = rest.find('$') {
+        let Some(length) = rest[opens + 1..].find('$') else { break };
+        let quote = &rest[opens..=opens + 1 + length];
+        let after = &rest[opens + quote.len()..];
+        let is_quote = quote[1..quote.len() - 1].chars().all(|c| c.is_alphanumeric() || c == '_');
+        match after.find(quote) {
+            Some(closes) if is_quote => {
+                bodies.push(&after[..closes]);
+                rest = &after[closes + quote.len()..];
+            }
+            _ => rest = after,
+        }
+    }
+    bodies
+}
+
+fn followed_by(words: &[String], at: usize, wanted: &[&str]) -> bool {
+    words.get(at + 1).is_some_and(|next| wanted.contains(&next.as_str()))
+}
+
+fn begins_with(word: &str, beginnings: &[&str]) -> bool {
+    beginnings.iter().any(|beginning| word.starts_with(beginning))
 }
 
 /// Whether a text changes a setting for longer than its transaction.
@@ -136,6 +203,7 @@ mod tests {
         assert_eq!(left("SET default_transaction_isolation = 'serializable'", "SELECT 1"), Left::Something);
         assert_eq!(left("CREATE TABLE t (id bigserial)", "INSERT INTO t DEFAULT VALUES"), Left::Something);
         assert_eq!(left(table, "PREPARE p AS SELECT 1"), Left::Something);
+        assert_eq!(left(table, "SELECT pg_try_advisory_lock(1)"), Left::Something);
         assert_eq!(left(table, "UPDATE t SET v = s.v FROM s"), Left::Nothing, "that is a value, not a name");
         assert_eq!(left(table, "BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL work_mem = 64"), Left::Nothing);
     }
@@ -150,7 +218,7 @@ mod tests {
             "SET lock_timeout = 5",
             "BEGIN; SET SESSION lock_timeout = 5",
             "PREPARE p AS SELECT 1",
-            "SELECT pg_advisory_lock(1)",
+            "SELECT v INTO kept FROM t",
             "CREATE INDEX ON t (v)",
             "LISTEN news",
             "SELECT currval('t_id_seq')",
@@ -160,6 +228,31 @@ mod tests {
             assert!(!apart(table, step), "{step}");
         }
         assert!(!apart("CREATE TEMP TABLE t (v int)", "SELECT 1"));
-        assert!(!apart("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS ''", "SELECT f()"));
+        assert!(apart(table, "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING"));
+    }
+
+    #[test]
+    fn functions_are_read() {
+        let apart = |setup: &str| keeps_permutations_apart(&spec(setup, "SELECT f()"));
+        let made = |body: &str, language: &str| {
+            apart(&format!("CREATE FUNCTION f() RETURNS void LANGUAGE {language} AS {body};"))
+        };
+        assert!(made("$$ UPDATE t SET v = 1 $$", "sql"));
+        assert!(made("$f$ BEGIN PERFORM 1; END $f$", "plpgsql"));
+        assert!(!made("$$ CREATE TABLE left_over () $$", "sql"));
+        assert!(!made("$$ BEGIN SET work_mem = 64; END $$", "plpgsql"));
+        assert!(!made("$$ EXECUTE p $$", "plpgsql"));
+        assert!(!made("'SELECT 1'", "sql"), "a body in quotes is not read");
+        assert!(!made("$$ f $$", "c"));
+        assert!(apart(
+            "CREATE OR REPLACE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+             CREATE TRIGGER t BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION g();"
+        ));
+    }
+
+    #[test]
+    fn advisory_locks_are_seen() {
+        assert!(takes_advisory_locks(&spec("", "SELECT pg_advisory_lock(1)")));
+        assert!(!takes_advisory_locks(&spec("", "SELECT pg_advisory_xact_lock(1)")));
     }
 }

@@ -39,6 +39,10 @@ const HAS_OTHERS: &str = "
                 WHERE datname = current_database() AND backend_type = 'client backend'
                   AND pid <> pg_backend_pid() AND pid <> ALL ($1))";
 
+const HOLDS_ADVISORY_LOCKS: &str = "
+SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory'
+                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+
 /// Rooms. A spec is played in the first, or its permutations in all of them.
 pub struct House {
     first: Room,
@@ -189,12 +193,17 @@ async fn is_clean(stage: &mut Stage, left: Left) -> bool {
 
 /// Whether setup and teardown have left nothing, in the database nor in a session.
 pub(super) async fn leaves_nothing(stage: &mut Stage) -> Result<bool, StageError> {
-    if stage.has_open_transaction() {
+    if stage.has_open_transaction() || holds_advisory_locks(stage).await? {
         return Ok(false);
     }
     Ok(sqlx::query_scalar(AssertSqlSafe(format!("SELECT {IS_EMPTY}")))
         .fetch_one(stage.observer.connection())
         .await?)
+}
+
+/// Whether a session of this database holds an advisory lock.
+pub(super) async fn holds_advisory_locks(stage: &mut Stage) -> Result<bool, StageError> {
+    Ok(sqlx::query_scalar(HOLDS_ADVISORY_LOCKS).fetch_one(stage.observer.connection()).await?)
 }
 
 /// Backends that have been told to go, or whose client has gone, are waited for.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::annex::{Leaving, Part, Told, Turns};
+use super::carries::takes_advisory_locks;
 use super::listed::{Go, Onlooker, RunError};
 use super::room::House;
 use super::stage::{Stage, StageOptions};
@@ -87,6 +88,7 @@ pub(super) async fn spread(
         spec: Arc::new(spec.clone()),
         name: name.into(),
         options,
+        locks: takes_advisory_locks(spec),
         turns: Arc::clone(&turns),
         tell,
     };
@@ -114,7 +116,8 @@ pub(super) async fn spread(
         let (tell, told) = unbounded_channel();
         let turns = Turns::from(next, Leaving::GoesOn);
         let spec = Arc::new(spec.clone());
-        let rest = Part { room, spec, name: name.into(), options, turns: Arc::clone(&turns), tell };
+        let (name, turns_of_it) = (name.into(), Arc::clone(&turns));
+        let rest = Part { room, spec, name, options, locks: false, turns: turns_of_it, tell };
         house.annexes[room - 1].play(rest);
         telling.tell_all(next, &turns, told).await?;
     }

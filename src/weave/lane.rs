@@ -19,6 +19,7 @@ use super::reins::Reins;
 use super::run::{Operations, Weaver, in_words};
 use super::seat::Seat;
 use super::settle::{Asking, Settler};
+use super::wear::versions;
 use super::{Limits, LockReports, story};
 use crate::case::Case;
 use crate::check::coverage::{Connections, Surveyor};
@@ -203,6 +204,7 @@ impl<S: Subject> Lane<S> {
             history.state = self.observer.state().await?;
             history.answers = self.observer.answers(&self.queries).await?;
         }
+        self.observer.wrote(history.steps.iter().flat_map(|step| step.statements()).map(versions).sum());
         // A pool does not notice that an idle connection was lost, and would hand it to the next case.
         if history.ended != Ended::Complete || history.steps.iter().any(cuts_a_connection) {
             self.replace_sessions().await?;
@@ -256,7 +258,7 @@ impl<S: Subject> Lane<S> {
             session.clock.reset(Flow::Flowing);
             session.faults.reset(Flow::Flowing);
         }
-        let (mut outcomes, mut traces) = (Vec::new(), false);
+        let (mut outcomes, mut traces, mut written) = (Vec::new(), false, 0);
         for (id, op) in ops {
             let alone = tokio::time::timeout(self.options.limits.step, self.alone(*id, op)).await;
             let Ok(outcome) = alone else {
@@ -267,8 +269,11 @@ impl<S: Subject> Lane<S> {
                 });
             };
             outcomes.push(outcome);
-            traces |= self.gate.take_statements(id.session).iter().any(leaves_traces);
+            let statements = self.gate.take_statements(id.session);
+            traces |= statements.iter().any(leaves_traces);
+            written += statements.iter().map(versions).sum::<usize>();
         }
+        self.observer.wrote(written);
         let state = self.observer.state().await?;
         if traces {
             self.clean().await;

@@ -6,7 +6,7 @@
 //! - `settle`, `pause`: when is it certain that nothing more moves by itself?
 //! - `reins`: backends that wait are held still, so that waiters never race.
 //! - `seat`: a lane and its backends stay on one core.
-//! - `observer`, `tables`, `facts`, `rows`: the lane's own connection.
+//! - `observer`, `tables`, `facts`, `rows`: the lane's own connection; `wear`: when its tables need new pages.
 //!
 //! The weaver never judges a history and never chooses an order.
 
@@ -21,6 +21,7 @@ mod seat;
 mod settle;
 mod story;
 mod tables;
+mod wear;
 
 use std::time::Duration;
 

@@ -158,6 +158,11 @@ impl Observer {
         self.tables.freshen();
     }
 
+    /// Notes how many row versions a case has written.
+    pub fn wrote(&mut self, versions: usize) {
+        self.tables.wrote(versions);
+    }
+
     /// Reads what the subject's tables hold.
     ///
     /// # Errors

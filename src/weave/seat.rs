@@ -84,10 +84,14 @@ mod linux {
             if cores.is_empty() {
                 cores.extend((0..CpuSet::MAX_CPU).filter(|core| before.is_set(*core)).map(|core| (core, 0)));
             }
-            let (core, seats) = cores.iter_mut().min_by_key(|(_, seats)| **seats)?;
-            sched_setaffinity(None, &only(*core)).ok()?;
-            *seats += 1;
-            Some(Self { core: *core, before })
+            // Several processes that have few seats each begin on different cores.
+            let first = std::process::id() as usize % cores.len().max(1);
+            let from_first = |at: usize| (at + cores.len() - first) % cores.len();
+            let fewest = cores.iter().enumerate().min_by_key(|(at, (_, seats))| (**seats, from_first(*at)));
+            let core = fewest.map(|(_, (core, _))| *core)?;
+            sched_setaffinity(None, &only(core)).ok()?;
+            *cores.entry(core).or_default() += 1;
+            Some(Self { core, before })
         }
 
         pub(super) fn bring(&self, pid: i32) {

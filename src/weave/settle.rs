@@ -347,24 +347,27 @@ impl<'a> Settler<'a> {
 
     /// Those of `running` and of the blocked sessions that are stably blocked by `waits`, with those that hold them up.
     fn stable(&self, running: &[SessionId], waits: &[HeldUp]) -> BTreeMap<SessionId, Vec<SessionId>> {
-        let mut stable: BTreeMap<SessionId, Vec<SessionId>> = BTreeMap::new();
+        // One that is held still moves no more than one at rest. That may close a cycle only where the deadlock
+        // check has been made, as a report tells; a backend on a busy machine may be asked about before it is.
+        let checked = running.iter().all(|session| self.gate.view(*session).lock_reported);
+        let as_at_rest = self.reins == Reins::Held && self.asking == Asking::OnReport && checked;
+        let moves = |session: &SessionId| {
+            running.contains(session) || (!as_at_rest && self.blocked.contains(session))
+        };
+        let mut stable: BTreeSet<SessionId> = BTreeSet::new();
+        let held_by = |wait: &HeldUp, stable: &BTreeSet<SessionId>| -> Vec<SessionId> {
+            wait.by.iter().copied().filter(|session| !moves(session) || stable.contains(session)).collect()
+        };
         // Rounds over one answer: who waits for one that has just joined is stable too.
-        loop {
-            // One that is held still moves no more than one at rest. That may close a cycle only where the deadlock
-            // check has been made, as a report tells; a backend on a busy machine may be asked about before it is.
-            let checked = running.iter().all(|session| self.gate.view(*session).lock_reported);
-            let as_at_rest = self.reins == Reins::Held && self.asking == Asking::OnReport && checked;
-            let moves = |session: &SessionId| {
-                running.contains(session) || (!as_at_rest && self.blocked.contains(session))
-            };
-            let is_stable = |session: &SessionId| !moves(session) || stable.contains_key(session);
-            let next = waits.iter().filter(|wait| !stable.contains_key(&wait.session)).find_map(|wait| {
-                let by: Vec<_> = wait.by.iter().copied().filter(is_stable).collect();
-                (!by.is_empty() || self.waits_for_prepared(wait)).then_some((wait.session, by))
-            });
-            let Some((session, by)) = next else { return stable };
-            stable.insert(session, by);
+        while let Some(wait) = waits.iter().find(|wait| {
+            let joins = !held_by(wait, &stable).is_empty() || self.waits_for_prepared(wait);
+            joins && !stable.contains(&wait.session)
+        }) {
+            stable.insert(wait.session);
         }
+        // Those that hold one up are told when all have joined, whoever did first.
+        let joined = waits.iter().filter(|wait| stable.contains(&wait.session));
+        joined.map(|wait| (wait.session, held_by(wait, &stable))).collect()
     }
 
     /// A prepared transaction has no session, and no one of the case moves it unasked.

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::facts;
+use super::wear::Wear;
 use crate::check::catalogue::Catalogue;
 use crate::history::{Column, ColumnKind, Datum, State, TEMPORAL, Table};
 
 /// Where the first state is kept.
 const SEED_SCHEMA: &str = "pgweave_seed";
 
-/// Every so many resets the tables are truncated instead of emptied: dead rows grow, and plans and page-wide predicate
-/// locks would change with them.
+/// Every so many resets the tables are truncated instead of emptied: plans would change with the files.
 const FRESH_EVERY: u32 = 64;
 
 /// Statements that bring back the first state, and one that reads the state.
@@ -22,8 +22,14 @@ const FRESH_EVERY: u32 = 64;
 pub struct Tables {
     tables: Vec<TableOf>,
     truncate: String,
+    vacuum: String,
     read: String,
     resets: u32,
+    /// How many rows the schema made.
+    rows: usize,
+    /// Whether a table was longer than a page when it was filled last. Then sessions differ in where they put rows.
+    long: bool,
+    wear: Wear,
     catalogue: Catalogue,
 }
 
@@ -103,7 +109,11 @@ impl Tables {
         let catalogue = facts::learn(connection, &named).await?;
         let prepare = copy_aside(&tables) + &reset_function(&tables, &sequences);
         sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await?;
-        Ok(Self { truncate: truncate(&tables), read: read(&tables), tables, resets: 0, catalogue })
+        let rows: i64 =
+            sqlx::query_scalar(AssertSqlSafe(count(tables.len()))).fetch_one(&mut *connection).await?;
+        let (truncate, vacuum, read) = (truncate(&tables), vacuum(&tables), read(&tables));
+        let (rows, wear) = (usize::try_from(rows).unwrap_or(0), Wear::default());
+        Ok(Self { tables, truncate, vacuum, read, resets: 0, rows, long: false, wear, catalogue })
     }
 
     /// Brings back the first state.
@@ -111,12 +121,25 @@ impl Tables {
     /// # Errors
     /// Whatever the server says.
     pub async fn reset(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        if self.resets.is_multiple_of(FRESH_EVERY) {
-            sqlx::raw_sql(AssertSqlSafe(self.truncate.as_str())).execute(&mut *connection).await?;
+        let is_worn = self.wear.is_worn(self.rows);
+        let renew = match () {
+            () if self.resets.is_multiple_of(FRESH_EVERY) || (is_worn && self.long) => Some(&self.truncate),
+            () if is_worn => Some(&self.vacuum),
+            () => None,
+        };
+        if let Some(renew) = renew {
+            sqlx::raw_sql(AssertSqlSafe(renew.as_str())).execute(&mut *connection).await?;
+            self.wear.renewed();
         }
         self.resets += 1;
-        sqlx::query("SELECT pgweave_seed.reset()").execute(connection).await?;
+        self.long = sqlx::query_scalar("SELECT pgweave_seed.reset()").fetch_one(connection).await?;
+        self.wear.filled(self.rows);
         Ok(())
+    }
+
+    /// Notes how many row versions have been written since the first state was brought back.
+    pub fn wrote(&mut self, versions: usize) {
+        self.wear.wrote(versions);
     }
 
     /// What the catalogue tells of the tables.
@@ -224,15 +247,38 @@ fn copy_aside(tables: &[TableOf]) -> String {
 }
 
 /// A function that empties the tables, fills them again and sets the sequences: in one round trip, and its statements
-/// are planned once.
+/// are planned once. It returns whether a table is longer than a page.
 fn reset_function(tables: &[TableOf], sequences: &str) -> String {
     let empty: String =
         tables.iter().rev().map(|table| format!("DELETE FROM {};", table.qualified)).collect();
     let fill: String = tables.iter().enumerate().map(fill).collect();
+    let is_long = |table: &TableOf| {
+        format!("pg_relation_size({}::oid) > current_setting('block_size')::int", table.oid)
+    };
+    let long: Vec<_> = tables.iter().map(is_long).chain(["false".to_owned()]).collect();
+    let long = long.join(" OR ");
     format!(
-        "CREATE FUNCTION {SEED_SCHEMA}.reset() RETURNS void LANGUAGE plpgsql AS
-         $pgweave_reset$ BEGIN {empty} {fill} {sequences} END $pgweave_reset$;"
+        "CREATE FUNCTION {SEED_SCHEMA}.reset() RETURNS boolean LANGUAGE plpgsql AS
+         $pgweave_reset$ BEGIN {empty} {fill} {sequences} RETURN {long}; END $pgweave_reset$;"
     )
+}
+
+/// How many rows were copied aside.
+fn count(tables: usize) -> String {
+    let counts = (0..tables).map(|index| format!(" + (SELECT count(*) FROM {SEED_SCHEMA}.t{index})"));
+    format!("SELECT 0::int8{}", counts.collect::<String>())
+}
+
+/// Makes the pages of the tables as good as new, and leaves the files in their places: it takes a fraction of what new
+/// files take, of which every session would have to hear.
+fn vacuum(tables: &[TableOf]) -> String {
+    let names: Vec<_> = tables.iter().map(|table| table.qualified.as_str()).collect();
+    let all = names.join(",");
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("VACUUM (TRUNCATE false, INDEX_CLEANUP on, PROCESS_TOAST false) {all}")
+    }
 }
 
 fn truncate(tables: &[TableOf]) -> String {
