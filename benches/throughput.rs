@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pgweave::campaign::{Judge, StandingLane, lanes_by_default, shared_server};
-use pgweave::case::Case;
+use pgweave::case::{Case, Gates};
 use pgweave::explore::follow::Follow;
 use pgweave::prelude::*;
 use pgweave::server::{Endpoint, Server};
@@ -147,6 +147,7 @@ async fn lane(
     let mut judge = Judge::new(subject);
     let case = Case {
         isolation: workload.isolation,
+        gates: Gates::Between,
         sessions: workload.ids.iter().map(|id| vec![*id]).collect(),
         schedule: workload.schedule.parse().expect("a schedule"),
     };

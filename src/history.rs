@@ -52,6 +52,12 @@ impl History {
         (0..self.steps.len()).filter(left).count()
     }
 
+    /// Where step `number` began, when that was inside a statement.
+    pub fn begins_inside(&self, number: usize) -> Option<&Inside> {
+        let session = self.steps.get(number)?.session;
+        self.steps[..number].iter().rev().find(|step| step.session == session)?.inside.as_ref()
+    }
+
     /// How each operation ended, with its session and its position there.
     pub fn operations(&self) -> impl Iterator<Item = (OpId, &Outcome)> {
         self.outcomes.iter().enumerate().flat_map(|(session, outcomes)| {
@@ -96,6 +102,9 @@ pub struct Step {
     /// The wait, when the step could not complete at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
+    /// The statement in which it stopped, when it did not come to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<Inside>,
 }
 
 impl Step {
@@ -107,9 +116,48 @@ impl Step {
         }
     }
 
+    /// What the step asked, answered or not: its statements, and the one inside which it stopped.
+    pub fn asked(&self) -> impl Iterator<Item = &Statement> {
+        self.statements().iter().chain(self.inside.as_ref().map(|inside| &inside.statement))
+    }
+
     /// SQLSTATE of the error that the step met, if it met one.
     pub fn sqlstate(&self) -> Option<&str> {
         self.statements().iter().find_map(|statement| statement.error.as_ref()).map(|e| e.sqlstate.as_str())
+    }
+}
+
+/// A gate inside a statement, and the statement that stopped there. Its answer belongs to a later step of the session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inside {
+    /// What was asked, without an answer.
+    pub statement: Statement,
+    /// What comes next: `INSERT`, `UPDATE` or `DELETE`.
+    pub verb: String,
+    /// Of all that the statement does to the table, or of one row.
+    pub each: Each,
+    /// The table, with its schema where that is not `public`.
+    pub table: String,
+}
+
+/// What a gate inside a statement stands before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Each {
+    /// The first row is looked for: the snapshot is taken, and nothing is done.
+    Statement,
+    /// One row, which an UPDATE or DELETE has locked.
+    Row,
+}
+
+impl fmt::Display for Inside {
+    /// `before UPDATE of a row of kv`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = match self.each {
+            Each::Statement => "of",
+            Each::Row => "of a row of",
+        };
+        write!(f, "before {} {of} {}", self.verb, self.table)
     }
 }
 
@@ -436,6 +484,7 @@ mod tests {
                 op: OpId { session, index: 0 },
                 action: Action::Wake { slept_us: 0 },
                 wait: None,
+                inside: None,
             };
             let schedule: Schedule = schedule.parse().unwrap();
             let mut steps: Vec<_> = schedule.0.into_iter().map(step).collect();

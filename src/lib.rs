@@ -147,6 +147,12 @@
 //! SAVEPOINT run along with the statement after them. What the code does beside the database (other services, files,
 //! memory that threads share) is not ordered. For memory there is [loom](https://docs.rs/loom).
 //!
+//! **Inside statements there are few gates.** With [`Gates::Inside`](case::Gates::Inside) sessions stop before an INSERT,
+//! UPDATE or DELETE does anything, and before each of its rows, by triggers that the schema's tables are given: a table that an
+//! operation makes has none, and reads, TRUNCATE and DDL do not stop. A row's lock is taken before its gate. An UPDATE then
+//! locks by the columns that SET names: one that sets a key to the value that it has is in the way of a foreign key's check.
+//! Advisory locks with a first number of `0x70677776` or one more are pgweave's own.
+//!
 //! **Operations must be deterministic.** The same inputs and answers must lead to the same statements. Code that draws
 //! random numbers or reads a wall clock makes histories that no replay repeats. Sleep on
 //! [`Session::clock`](subject::Session::clock), which the schedule wakes; any other sleep is waited out. A subject must
@@ -240,6 +246,7 @@ pub mod prelude {
     pub use serde_json::{Value, json};
 
     pub use crate::campaign::{Campaign, Verdict};
+    pub use crate::case::Gates;
     pub use crate::check::{Claim, Evidence, Judgement, Run};
     pub use crate::history::Failure;
     pub use crate::isolation::Isolation::{self, *};

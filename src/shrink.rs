@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use proptest::strategy::ValueTree;
 
-use crate::case::Case;
+use crate::case::{Case, Gates};
 use crate::history::{History, OpId};
 use crate::isolation::Isolation;
 
@@ -40,6 +40,7 @@ pub type Simpler<Op> = Box<dyn Fn(&Op) -> Vec<Op> + Send>;
 /// proposed twice.
 pub struct Shrink<Op> {
     isolation: Isolation,
+    gates: Gates,
     simpler: Simpler<Op>,
     best: Candidate<Op>,
     /// The case that waits for the caller's answer; none before the first and after the last.
@@ -92,6 +93,7 @@ impl<Op: Clone + PartialEq + Debug> Shrink<Op> {
         let tried = vec![best.clone()];
         Self {
             isolation: case.isolation,
+            gates: case.gates,
             simpler,
             best,
             proposed: None,
@@ -128,7 +130,7 @@ impl<Op: Clone + PartialEq + Debug> Shrink<Op> {
 
     /// The smallest case that is known to fail.
     pub fn smallest(&self) -> Case<Op> {
-        self.best.case(self.isolation)
+        self.best.case(self.isolation, self.gates)
     }
 
     /// How large the smallest case is that is known to fail.
@@ -141,7 +143,7 @@ impl<Op: Clone + PartialEq + Debug> Shrink<Op> {
         Measure {
             sessions: candidate.sessions.len(),
             operations: candidate.sessions.iter().map(Vec::len).sum(),
-            switches: candidate.case(self.isolation).schedule.switches(),
+            switches: candidate.case(self.isolation, self.gates).schedule.switches(),
             steps: candidate.steps.len(),
             rank: candidate.sessions.iter().flatten().map(rank).sum(),
             misnamed: candidate.misnamed(),
@@ -177,7 +179,7 @@ impl<Op: Clone + PartialEq + Debug> ValueTree for Shrink<Op> {
     type Value = Case<Op>;
 
     fn current(&self) -> Case<Op> {
-        self.proposed.as_ref().unwrap_or(&self.best).case(self.isolation)
+        self.proposed.as_ref().unwrap_or(&self.best).case(self.isolation, self.gates)
     }
 
     fn simplify(&mut self) -> bool {
@@ -205,9 +207,9 @@ impl<Op> Debug for Shrink<Op> {
 }
 
 impl<Op: Clone> Candidate<Op> {
-    fn case(&self, isolation: Isolation) -> Case<Op> {
+    fn case(&self, isolation: Isolation, gates: Gates) -> Case<Op> {
         let schedule = self.steps.iter().map(|op| op.session).collect();
-        Case { isolation, sessions: self.sessions.clone(), schedule }
+        Case { isolation, gates, sessions: self.sessions.clone(), schedule }
     }
 }
 

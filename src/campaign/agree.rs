@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::judge::Judge;
 use super::stand::{StandingLane, lost_or};
 use super::{CampaignError, Watch, worker};
-use crate::case::Case;
+use crate::case::{Case, Gates};
 use crate::check::Judgement;
 use crate::check::graph::Kinds;
 use crate::explore::program::{Program, random};
@@ -146,7 +146,8 @@ impl<S: Subject> Runner<'_, S> {
         agreement: &mut Agreement,
     ) -> Result<(), CampaignError> {
         let lost = |error| lost_or(self.server, error);
-        let case = Case { isolation, sessions: program, schedule: Schedule::default() };
+        let case =
+            Case { isolation, gates: Gates::Between, sessions: program, schedule: Schedule::default() };
         let seed = self.comparing.seed;
         let mut sampler = StrategyKind::RandomWalk.sampler(seed, number, Estimate::default());
         let lane = &mut self.standing.lane;

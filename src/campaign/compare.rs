@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::judge::Judge;
 use super::stand::{StandingLane, lost_or};
 use super::{CampaignError, Watch, worker};
-use crate::case::Case;
+use crate::case::{Case, Gates};
 use crate::check::coverage::{Chosen, Surveyor};
 use crate::explore::compared::{Comparison, Seen};
 use crate::explore::program::Program;
@@ -27,7 +27,7 @@ pub struct Compared {
     pub complete: bool,
 }
 
-/// Runs all schedules of `program`, up to `schedules_max`, and one of each class.
+/// Runs all schedules of `program`, whose sessions stop at `gates`, up to `schedules_max`, and one of each class.
 ///
 /// # Errors
 /// When the server or the lane fails.
@@ -35,6 +35,7 @@ pub fn compare<S: Subject>(
     subject: S,
     program: &Program<S::Op>,
     isolation: Isolation,
+    gates: Gates,
     server: &Arc<Server>,
     schedules_max: usize,
     watch: &Watch,
@@ -44,7 +45,7 @@ pub fn compare<S: Subject>(
         let standing = StandingLane::open(server, subject.clone(), program.len(), Limits::default()).await?;
         let surveyor = standing.lane.surveyor();
         let judge = Judge::new(subject);
-        let mut runner = Runner { server, standing, surveyor, judge, program, isolation, watch };
+        let mut runner = Runner { server, standing, surveyor, judge, program, isolation, gates, watch };
         let compared = runner.compare(schedules_max).await;
         runner.standing.close(server).await?;
         compared
@@ -58,6 +59,7 @@ struct Runner<'a, S: Subject> {
     judge: Judge<S>,
     program: &'a Program<S::Op>,
     isolation: Isolation,
+    gates: Gates,
     watch: &'a Watch,
 }
 
@@ -92,7 +94,7 @@ impl<S: Subject> Runner<'_, S> {
         let lost = |error| lost_or(self.server, error);
         let mut strategy = Follow::then(beginning, Afterwards::Undisturbed);
         let (isolation, sessions) = (self.isolation, self.program.clone());
-        let case = Case { isolation, sessions, schedule: beginning.clone() };
+        let case = Case { isolation, gates: self.gates, sessions, schedule: beginning.clone() };
         let traced = self.standing.lane.run(&case, &mut strategy).await.map_err(lost)?;
         let history = traced.history;
         let opinion = self.judge.judge(&mut self.standing.lane, &case, &history).await.map_err(lost)?;

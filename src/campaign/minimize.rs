@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 use proptest::strategy::ValueTree;
 
 use super::explain::follow;
-use super::judge::Opinion;
+use super::judge::{Judge, Opinion};
 use super::worker::{UnitResult, Violation, Worker};
 use super::{CampaignError, Setup};
-use crate::case::Case;
+use crate::case::{Case, Gates};
 use crate::check::coverage::Chosen;
 use crate::explore::follow::Follow;
-use crate::history::History;
+use crate::history::{History, Step};
 use crate::replay::CaseFile;
 use crate::rows::Rows;
 use crate::shrink::{Shrink, earlier_in, ran};
 use crate::subject::Subject;
+use crate::weave::{Lane, LaneError};
 
 /// Cases that are tried in order to shrink one.
 const CANDIDATES_MAX: usize = 500;
@@ -81,8 +82,19 @@ async fn shrink<S: Subject>(
     let started = Instant::now();
     let (lane, judge) = worker.parts();
     let simpler = earlier_in(setup.subject.small_scope());
-    let mut tree = Shrink::new(&violation.case, &violation.steps, simpler);
     let mut reruns = 0;
+    let mut begin = (violation.case.clone(), violation.steps.clone());
+    if violation.case.gates == Gates::Inside {
+        reruns += 3;
+        let follow = &mut Follow::new(&violation.case.schedule);
+        let history = lane.run(&violation.case, follow).await.map_err(lost)?.history;
+        if let Some((case, history)) =
+            in_whole(lane, judge, &violation.case, &history, &violation.claim).await.map_err(lost)?
+        {
+            begin = (case, ran(&history));
+        }
+    }
+    let mut tree = Shrink::new(&begin.0, &begin.1, simpler);
     let mut more = tree.simplify();
     while more && reruns < CANDIDATES_MAX && !setup.watch.is_stopped() {
         let case = tree.current();
@@ -95,8 +107,13 @@ async fn shrink<S: Subject>(
             tree.complicate()
         };
     }
-    let case = tree.smallest();
-    let history = lane.run(&case, &mut Follow::new(&case.schedule)).await.map_err(lost)?.history;
+    let mut case = tree.smallest();
+    let mut history = lane.run(&case, &mut Follow::new(&case.schedule)).await.map_err(lost)?.history;
+    if case.gates == Gates::Inside {
+        reruns += 2;
+        let whole = in_whole(lane, judge, &case, &history, &violation.claim).await.map_err(lost)?;
+        (case, history) = whole.unwrap_or((case, history));
+    }
     let again = lane.run(&case, &mut Follow::new(&case.schedule)).await.map_err(lost)?.history;
     let opinion = judge.judge(lane, &case, &history).await.map_err(lost)?;
     let took = started.elapsed();
@@ -112,4 +129,27 @@ async fn shrink<S: Subject>(
         took,
         rows,
     })
+}
+
+/// The case of this run with its statements in whole, if it breaks the claim so, too: who reads it has less to understand.
+async fn in_whole<S: Subject>(
+    lane: &mut Lane<S>,
+    judge: &mut Judge<S>,
+    case: &Case<S::Op>,
+    history: &History,
+    claim: &str,
+) -> Result<Option<(Case<S::Op>, History)>, LaneError> {
+    // A statement in the place of its first part, and in the place of its last.
+    let steps = || history.steps.iter().enumerate();
+    let firsts = steps().filter(|(number, _)| history.begins_inside(*number).is_none());
+    let lasts = steps().filter(|(_, step)| step.inside.is_none());
+    let session = |(_, step): (usize, &Step)| step.session;
+    for schedule in [firsts.map(session).collect(), lasts.map(session).collect()] {
+        let whole = Case { gates: Gates::Between, schedule, ..case.clone() };
+        let history = lane.run(&whole, &mut Follow::new(&whole.schedule)).await?.history;
+        if judge.violates(lane, &whole, &history, claim).await? {
+            return Ok(Some((Case { schedule: history.schedule(), ..whole }, history)));
+        }
+    }
+    Ok(None)
 }

@@ -49,6 +49,7 @@ pub use verdict::{Report, Verdict};
 pub use watch::Watch;
 pub(crate) use worker::on_this_thread;
 
+use crate::case::Gates;
 use crate::check::contention::Contention;
 use crate::check::coverage::{Coverage, Covered, Exhausted};
 use crate::check::effort::Effort;
@@ -79,6 +80,7 @@ pub(super) struct Setup<S: Subject> {
     subject: Arc<S>,
     server: Arc<Server>,
     isolation: Isolation,
+    gates: Gates,
     sessions: RangeInclusive<usize>,
     operations_max: usize,
     strategy: StrategyKind,
@@ -93,6 +95,7 @@ pub(super) struct Setup<S: Subject> {
 pub struct Campaign<S: Subject> {
     subject: Arc<S>,
     isolation: Isolation,
+    gates: Gates,
     sessions: RangeInclusive<usize>,
     operations_max: usize,
     cases: u64,
@@ -115,6 +118,7 @@ impl<S: Subject> Campaign<S> {
         Self {
             subject: Arc::new(subject),
             isolation: Isolation::ReadCommitted,
+            gates: Gates::Between,
             sessions: 2..=3,
             operations_max: OPERATIONS_MAX,
             cases: CASES,
@@ -135,6 +139,13 @@ impl<S: Subject> Campaign<S> {
     /// The level that every transaction gets that does not ask for one.
     pub fn isolation(mut self, isolation: Isolation) -> Self {
         self.isolation = isolation;
+        self
+    }
+
+    /// Where the sessions of a case stop: between statements, if nothing is said. [`Gates::Inside`] shows what one statement
+    /// does that another comes in the middle of, and takes more schedules.
+    pub fn gates(mut self, gates: Gates) -> Self {
+        self.gates = gates;
         self
     }
 
@@ -329,6 +340,7 @@ impl<S: Subject> Campaign<S> {
             subject: self.subject.clone(),
             server,
             isolation: self.isolation,
+            gates: self.gates,
             sessions: self.sessions.clone(),
             operations_max: self.operations_max,
             strategy: self.strategy,
@@ -408,6 +420,7 @@ impl<S: Subject> Campaign<S> {
     /// When the server or the lane fails.
     pub fn shrink(mut self, file: CaseFile<S::Op>) -> Result<Report<S::Op>, CampaignError> {
         self.isolation = file.case.isolation;
+        self.gates = file.case.gates;
         self.sessions = 1..=file.case.sessions.len();
         self.on_a_thread(|campaign| {
             let setup = campaign.setup(campaign.find_server()?);

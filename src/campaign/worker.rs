@@ -291,7 +291,7 @@ impl<'a, S: Subject> Worker<'a, S> {
     }
 
     fn case(&self, sessions: Vec<Vec<S::Op>>, schedule: Schedule) -> Case<S::Op> {
-        Case { isolation: self.setup.isolation, sessions, schedule }
+        Case { isolation: self.setup.isolation, gates: self.setup.gates, sessions, schedule }
     }
 
     /// Runs and judges one case, and adds to `result` what came of it.

@@ -122,6 +122,13 @@ impl Access {
         }
     }
 
+    /// What is left of it where only its snapshot is taken.
+    pub(super) fn only_see(&mut self) {
+        if !self.kind.reads() {
+            self.kind = Kind::Read;
+        }
+    }
+
     /// What it is where no more than one row came back.
     pub(super) fn list_one(&mut self) {
         if self.kind == Kind::List {

@@ -91,6 +91,10 @@ impl Ledger {
             if *transaction == Transaction::Lost {
                 ledger.end(number, HowLost::RolledBack);
             }
+            // What is under way still is a transaction, be it one of a single statement.
+            if step.inside.is_some() {
+                continue;
+            }
             let expected = match &ledger.block {
                 None => Transaction::Idle,
                 Some(block) if block.failed.is_some() => Transaction::Failed,

@@ -16,7 +16,7 @@ use super::dependence;
 pub use super::footprint::Connections;
 use super::footprint::{self, Footprint, Footprints};
 use crate::explore::{Dependencies, Touch};
-use crate::history::{Action, History, OpId};
+use crate::history::{Action, History, Inside, OpId};
 use crate::isolation::Isolation;
 use crate::sql_text::one_line;
 
@@ -228,13 +228,14 @@ fn answered(history: &History, step: usize) -> u64 {
     match &step.action {
         Action::Wake { .. } => 0.hash(&mut hasher),
         Action::Fault { fault, whom } => format!("{fault:?} {whom:?}").hash(&mut hasher),
-        Action::Run { statements, .. } => {
-            for statement in statements {
+        Action::Run { .. } => {
+            for statement in step.asked() {
                 (&statement.sql, &statement.params, &statement.tag).hash(&mut hasher);
                 statement.error.as_ref().map(|error| &error.sqlstate).hash(&mut hasher);
             }
         }
     }
+    step.inside.as_ref().map(Inside::to_string).hash(&mut hasher);
     hasher.finish()
 }
 

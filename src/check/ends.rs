@@ -47,14 +47,18 @@ fn waiting_steps<Op>(run: &Run<'_, Op>) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::Case;
+    use crate::case::{Case, Gates};
     use crate::history::History;
     use crate::isolation::Isolation;
     use crate::schedule::SessionId;
 
     fn judged(ended: Ended) -> Judgement {
-        let case: Case<()> =
-            Case { isolation: Isolation::ReadCommitted, sessions: vec![], schedule: Default::default() };
+        let case: Case<()> = Case {
+            isolation: Isolation::ReadCommitted,
+            gates: Gates::Between,
+            sessions: vec![],
+            schedule: Default::default(),
+        };
         claim().judge(&Run { case: &case, history: &History { ended, ..History::default() } })
     }
 

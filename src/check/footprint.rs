@@ -15,7 +15,7 @@ use super::narrow;
 use super::put_off::{self, PutOff};
 use super::reach::{self, Reach};
 use crate::explore::Touch;
-use crate::history::{Action, History, Step, Transaction};
+use crate::history::{Action, Each, History, Statement, Step, Transaction};
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
 
@@ -111,7 +111,8 @@ impl Surveyor {
 
     /// The footprint of each step of a run whose transactions are at `isolation` where they ask for nothing else.
     pub(super) fn footprints(&mut self, history: &History, isolation: Isolation) -> Footprints {
-        let steps = history.steps.iter().map(|step| self.alone(step)).collect();
+        let steps = history.steps.iter().enumerate();
+        let steps = steps.map(|(number, step)| self.alone(step, only_begins(number, history))).collect();
         let mut found = Footprints { steps, catalogue: self.catalogue.clone(), ..Footprints::default() };
         found.as_they_lie = found.scanned();
         let mut transactions = 0;
@@ -143,12 +144,14 @@ impl Surveyor {
         found
     }
 
-    fn alone(&mut self, step: &Step) -> Footprint {
+    /// What a step does; of the last that it asked only that it begins, where `only_begins` says so.
+    fn alone(&mut self, step: &Step, only_begins: Option<&Statement>) -> Footprint {
         if matches!(step.action, Action::Fault { .. }) {
             return Footprint { session: step.session, is_fault: true, ..Footprint::default() };
         }
         let mut print = Footprint { session: step.session, ..Footprint::default() };
-        for statement in step.statements() {
+        // Each part of a statement that was stopped inside may do all of it, and see what is committed then.
+        for statement in step.asked() {
             let Known { mut reach, accesses } = self.known(&statement.sql).clone();
             let bound = accesses.into_iter().map(|access| access.bind(&statement.params, &self.catalogue));
             let mut accesses: Vec<_> = bound.collect();
@@ -158,6 +161,10 @@ impl Surveyor {
                 if reach.counts {
                     accesses.iter_mut().for_each(Access::find_nothing);
                 }
+            }
+            if only_begins.is_some_and(|only| std::ptr::eq(only, statement)) && !reach.is_anything() {
+                reach = reach.of_snapshot();
+                accesses.iter_mut().for_each(Access::only_see);
             }
             if statement.row_count().is_some_and(|count| count <= 1) {
                 accesses.iter_mut().for_each(Access::list_one);
@@ -185,6 +192,15 @@ impl Surveyor {
         }
         &self.known[sql]
     }
+}
+
+/// The statement inside which a step stopped before it did anything: its snapshot is taken, and no more. Of a statement with
+/// others around it or in it that is not certain.
+fn only_begins(number: usize, history: &History) -> Option<&Statement> {
+    let inside = history.steps[number].inside.as_ref()?;
+    let sql = inside.statement.sql.trim().trim_end_matches(';');
+    let is_first = history.begins_inside(number).is_none() && inside.each == Each::Statement;
+    (is_first && !sql.contains(';') && begins_with(sql, &inside.verb)).then_some(&inside.statement)
 }
 
 impl Footprints {
@@ -231,7 +247,7 @@ enum Level {
 }
 
 fn level_of_session(own: &[usize], steps: &[Step], isolation: Isolation) -> Level {
-    let statements = || own.iter().flat_map(|step| steps[*step].statements());
+    let statements = || own.iter().flat_map(|step| steps[*step].asked());
     let sets = |sql: &str| {
         let sql = sql.to_ascii_lowercase();
         sql.contains("default_transaction") || sql.contains("characteristics")
@@ -260,7 +276,7 @@ fn is_over(transaction: Transaction) -> bool {
 
 /// Fills in what the steps of one transaction, by their numbers, mean for others.
 fn in_transaction(numbers: &[usize], steps: &[Step], level: Level, found: &mut Footprints) {
-    let statements = || numbers.iter().flat_map(|number| steps[*number].statements());
+    let statements = || numbers.iter().flat_map(|number| steps[*number].asked());
     let asked = || statements().find_map(|statement| level_asked_for(&statement.sql));
     let level = match level {
         Level::Default(default) => Some(asked().unwrap_or(default)),

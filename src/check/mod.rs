@@ -165,7 +165,12 @@ mod tests {
     #[test]
     fn canary_a_check_tells_what_is_wrong_and_nothing_of_a_run_that_did_not_end() {
         let sessions = vec![vec!["add", "add"], vec!["add"]];
-        let case = Case { isolation: Isolation::ReadCommitted, sessions, schedule: Schedule::default() };
+        let case = Case {
+            isolation: Isolation::ReadCommitted,
+            gates: Default::default(),
+            sessions,
+            schedule: Schedule::default(),
+        };
         let mut history = history(&[], vec![vec![done(1), failed("40001")], vec![done(2)]]);
         let claim = |most: usize| {
             Claim::<&str>::check("not too many", move |run| {

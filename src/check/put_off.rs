@@ -47,8 +47,10 @@ impl Footprint {
 /// All of a run, whose steps do not yet count as doing what they let complete.
 pub(super) fn all(history: &History, prints: &Footprints) -> Vec<PutOff> {
     let deadlock = |step: &Step| step.sqlstate() == Some("40P01");
-    let strange = prints.steps.iter().any(|print| print.is_fault);
-    if strange || history.ended != Ended::Complete || history.steps.iter().any(deadlock) {
+    let is_fault = prints.steps.iter().any(|print| print.is_fault);
+    // A part of a statement is followed by another that may mind what the holder did.
+    let is_split = history.steps.iter().any(|step| step.inside.is_some());
+    if is_fault || is_split || history.ended != Ended::Complete || history.steps.iter().any(deadlock) {
         return Vec::new();
     }
     (0..prints.steps.len()).flat_map(|step| of_step(step, history, prints)).collect()

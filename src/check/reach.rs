@@ -41,6 +41,11 @@ impl Reach {
         }
     }
 
+    /// What of it matters to its snapshot: what it will read, and the rows that it will look for to write them.
+    pub(super) fn of_snapshot(self) -> Self {
+        Self { reads: self.reads | self.writes & TABLES, writes: 0, excludes: 0, tries: false, ..self }
+    }
+
     /// What it reached where it did not wait, and its command tag counts no row: rows that none of its conditions meet
     /// are not locked, and whether others have changed them and not committed does not matter to it.
     pub(super) fn of_no_row(self) -> Self {

@@ -116,6 +116,7 @@ impl Server {
             op: OpId { session: id, index: 0 },
             action: Action::Run { statements: vec![statement], transaction },
             wait: None,
+            inside: None,
         });
         let number = self.steps.len() - 1;
         self.attempt(session, code, number);

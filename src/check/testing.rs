@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::case::Case;
+use crate::case::{Case, Gates};
 use crate::history::{
     Action, Column, ColumnKind, Datum, Failure, History, OpId, Outcome, ServerError, State, Statement, Step,
     Table, Transaction, Wait,
@@ -53,7 +53,7 @@ pub(crate) fn steps(lines: &[&str]) -> Vec<Step> {
             statements.iter().for_each(|statement| *now = after(*now, statement));
             Action::Run { statements, transaction: *now }
         };
-        Step { session: op.session, op, action, wait: None }
+        Step { session: op.session, op, action, wait: None, inside: None }
     };
     lines.iter().map(step).collect()
 }
@@ -99,7 +99,12 @@ pub(crate) fn history(lines: &[&str], outcomes: Vec<Vec<Outcome>>) -> History {
 
 /// A case whose operations do not matter.
 pub(crate) fn case() -> Case<()> {
-    Case { isolation: Isolation::ReadCommitted, sessions: Vec::new(), schedule: Schedule::default() }
+    Case {
+        isolation: Isolation::ReadCommitted,
+        gates: Gates::Between,
+        sessions: Vec::new(),
+        schedule: Schedule::default(),
+    }
 }
 
 /// An acknowledged operation.

@@ -17,7 +17,7 @@ use crate::replay::{CaseFile, Header};
 use crate::report::progress::Status;
 use crate::report::{self, Finding};
 use crate::subject::Subject;
-use crate::zoo::{Form, ZooSubject, cases};
+use crate::zoo::{Form, ZooSubject, cases, cases_inside};
 
 #[derive(Debug, Args)]
 pub(super) struct RemedyArgs {
@@ -52,9 +52,10 @@ pub(super) fn run(args: RemedyArgs, outside: &Outside) -> anyhow::Result<Exit> {
 
 /// A case file of the zoo, and its subject.
 fn zoo_case(path: &Path, id: Option<&str>) -> anyhow::Result<(ZooSubject, CaseFile<String>)> {
-    let found = cases().into_iter().find(|case| Some(case.id) == id);
+    let all = [cases(), cases_inside()].concat();
+    let found = all.iter().find(|case| Some(case.id) == id).copied();
     let Some(case) = found else {
-        let known: Vec<_> = cases().into_iter().map(|case| case.id).collect();
+        let known: Vec<_> = all.iter().map(|case| case.id).collect();
         let named = id.map_or("names no case".to_owned(), |id| format!("names the case '{id}'"));
         let message =
             format!("{} {named} of the zoo: its variant is one of {}", path.display(), known.join(", "));

@@ -10,6 +10,7 @@ use super::exit::WrongUsage;
 use super::outside::Outside;
 use super::verify::{Format, REPLAY};
 use crate::campaign::{CampaignError, Replayed, Replayer};
+use crate::case::Gates;
 use crate::registry::{Op, RegistrySubject, Variant};
 use crate::replay::{CaseFile, Header};
 use crate::report::Saved;
@@ -137,6 +138,7 @@ fn line(replayed: &Replayed<Op>) -> String {
         "verdict": verdict,
         "variant": replayed.file.variant,
         "isolation": replayed.file.case.isolation,
+        "inside_statements": replayed.file.case.gates == Gates::Inside,
         "claim": opinion.violated(),
         "saved_claim": replayed.file.claim,
         "reproduced": replayed.reproduced(),

@@ -12,6 +12,7 @@ use super::cells::{Finished, Place, cell, run_all};
 use super::explain::write;
 use super::outside::Outside;
 use crate::campaign::{CASES, Campaign, CampaignError, Report, Verdict, lanes_by_default, regressions};
+use crate::case::Gates;
 use crate::explore::StrategyKind;
 use crate::isolation::Isolation;
 use crate::registry::{Op, Variant};
@@ -65,6 +66,10 @@ pub(super) struct How {
     /// How many sessions a case has: a number, or a range such as 2..=4.
     #[arg(long, default_value = "2..=4", value_name = "RANGE", value_parser = sessions)]
     pub(super) sessions: RangeInclusive<usize>,
+    /// Stops sessions inside INSERT, UPDATE and DELETE too: when the snapshot is taken and nothing is done yet, and before each
+    /// row. Finds what one statement does that others come in the middle of, and takes more schedules.
+    #[arg(long)]
+    inside_statements: bool,
     /// Cases that run side by side; two a core where it is left out.
     #[arg(long, default_value_t = lanes_by_default())]
     pub(super) lanes: usize,
@@ -132,14 +137,15 @@ impl How {
     /// A campaign as asked for, at `place`.
     pub(super) fn of(&self, place: Place) -> Campaign<crate::registry::RegistrySubject> {
         let campaign = place.campaign().cases(self.cases()).strategy(self.strategy);
-        campaign.seed(self.seed).sessions(self.sessions.clone())
+        campaign.seed(self.seed).sessions(self.sessions.clone()).gates(gates(self.inside_statements))
     }
 
     /// The flags that run the same cases again.
     fn in_words(&self) -> String {
         let (cases, strategy, seed) = (self.cases(), self.strategy, self.seed);
         let sessions = format!("{}..={}", self.sessions.start(), self.sessions.end());
-        format!("--cases {cases} --strategy {strategy} --seed {seed} --sessions {sessions}")
+        let inside = if self.inside_statements { " --inside-statements" } else { "" };
+        format!("--cases {cases} --strategy {strategy} --seed {seed} --sessions {sessions}{inside}")
     }
 
     /// Cases a cell, at the most.
@@ -149,6 +155,11 @@ impl How {
         let by_default = if self.strategy == StrategyKind::Exhaustive { EXHAUSTIVE } else { CASES };
         self.cases.unwrap_or(by_default)
     }
+}
+
+/// Where sessions stop, as `--inside-statements` asks for it.
+pub(super) fn gates(inside_statements: bool) -> Gates {
+    if inside_statements { Gates::Inside } else { Gates::Between }
 }
 
 /// Where the work stands, from how many cases were run.

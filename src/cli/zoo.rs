@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use super::Exit;
 use super::exit::WrongUsage;
 use super::outside::Outside;
-use super::verify::Format;
+use super::verify::{Format, gates};
 use crate::campaign::{Verdict, lanes_by_default, side_by_side};
 use crate::explore::StrategyKind;
 use crate::isolation::Isolation;
 use crate::report::progress::Status;
-use crate::zoo::{Found, LEVELS, Measured, Options, Totals, Witness, ZooCase, cases, measure};
+use crate::zoo::{Found, LEVELS, Measured, Options, Totals, Witness, ZooCase, cases, cases_inside, measure};
 
 #[derive(Debug, Args)]
 pub(super) struct ZooArgs {
@@ -47,6 +47,9 @@ pub(super) struct ZooArgs {
     /// Shrinks this many random programs of each case and level instead: three or four sessions of up to three operations.
     #[arg(long, value_name = "N", conflicts_with_all = ["strategy", "schedules", "replays", "classes"])]
     shrinking: Option<u64>,
+    /// Stops sessions inside statements too, and runs the cases besides that show only there.
+    #[arg(long, conflicts_with = "shrinking")]
+    inside_statements: bool,
     /// Cases that run side by side; two a core where it is left out.
     #[arg(long, default_value_t = lanes_by_default())]
     lanes: usize,
@@ -58,7 +61,7 @@ pub(super) struct ZooArgs {
 pub(super) fn run(args: ZooArgs, outside: &Outside) -> anyhow::Result<Exit> {
     let cells = cells(&args)?;
     if args.classes {
-        return classes::run(&cells, args.lanes, args.format, outside);
+        return classes::run(&cells, gates(args.inside_statements), args.lanes, args.format, outside);
     }
     if let Some(programs) = args.shrinking {
         let seeds = args.seed..args.seed.saturating_add(programs);
@@ -102,11 +105,12 @@ pub(super) fn run(args: ZooArgs, outside: &Outside) -> anyhow::Result<Exit> {
 
 /// The cases and levels that are asked for.
 fn cells(args: &ZooArgs) -> anyhow::Result<Vec<(&'static ZooCase, Isolation)>> {
-    let mut wanted = cases();
+    let known = if args.inside_statements { [cases(), cases_inside()].concat() } else { cases() };
+    let mut wanted = known.clone();
     if let Some(id) = &args.case {
         wanted.retain(|case| case.id.eq_ignore_ascii_case(id));
         if wanted.is_empty() {
-            let known: Vec<_> = cases().into_iter().map(|case| case.id).collect();
+            let known: Vec<_> = known.into_iter().map(|case| case.id).collect();
             let known = known.join(", ");
             return Err(WrongUsage(format!("there is no case '{id}': there are {known}")).into());
         }
@@ -120,6 +124,7 @@ fn options(args: &ZooArgs) -> Options {
         strategy: args.strategy,
         schedules_max: args.schedules,
         replays: args.replays,
+        gates: gates(args.inside_statements),
         seed: args.seed,
         ..Options::default()
     }

@@ -1,6 +1,7 @@
 //! One connection through the gate, as a state: what is held, what is under way at the server, what has been seen.
 //! Bytes go in and come out; the relay moves them. Nothing here waits, and nothing here decides an order.
 
+mod inside;
 mod rewriting;
 
 use std::cell::RefCell;
@@ -17,6 +18,7 @@ use super::wire::{self, Frame, WireError};
 use crate::history::{Statement, Transaction};
 use crate::rows::{Notes, PREFIX, Seen};
 use crate::schedule::SessionId;
+pub use inside::{CLASS, GATE, PASSED, Within};
 use rewriting::{Ahead, Rewriting};
 
 /// Where what is seen is noted while the rows of a run are followed; nothing otherwise. All connections share it.
@@ -29,6 +31,8 @@ pub enum Mode {
     Open,
     /// A step is held until it is released.
     Held,
+    /// So it is, and a backend that tells of a gate inside its statement stands there.
+    HeldInside,
 }
 
 /// When the server sees a BEGIN.
@@ -131,6 +135,8 @@ pub struct Connection {
     /// Nothing has been sent since the last message that the server answers with ReadyForQuery.
     synced: bool,
     recorder: Recorder,
+    /// Where it stands inside a statement, if it does.
+    within: Within,
     current_sql: String,
     /// Whether the transaction may have savepoints.
     savepoints: bool,
@@ -175,6 +181,7 @@ impl Connection {
             awaited: VecDeque::new(),
             synced: true,
             recorder: Recorder::default(),
+            within: Within::default(),
             current_sql: String::new(),
             savepoints: false,
             begun: None,
@@ -247,6 +254,7 @@ impl Connection {
         self.fate = Fate::Severed;
         // Whatever its backend waits for, the wait is being cancelled.
         self.lock_wait = LockWait::None;
+        self.within = Within::Nowhere;
         self.held.clear();
     }
 
@@ -360,7 +368,7 @@ impl Connection {
     fn pass(&mut self) -> Result<(), WireError> {
         while let Some(effect) = self.held() {
             let waits = self.awaited.contains(&Origin::Inserted(Ahead::OfGroup));
-            if waits || self.mode == Mode::Held && effect != Effect::None {
+            if waits || self.mode != Mode::Open && effect != Effect::None {
                 break;
             }
             self.release()?;
@@ -515,6 +523,7 @@ impl Connection {
                 self.transaction = transaction_of(frame.body().u8()?);
                 self.savepoints &= self.transaction != Transaction::Idle;
                 self.started = true;
+                self.within = Within::Nowhere;
             }
             _ => {}
         }
@@ -564,6 +573,9 @@ impl Connection {
             self.note(|| Seen::Row(row.to_owned()));
             return Ok(true);
         }
+        if self.is_of_gate_inside(&report) {
+            return Ok(true);
+        }
         if report.severity != "LOG" {
             return Ok(false);
         }
@@ -580,6 +592,7 @@ impl Connection {
         self.note(|| Seen::Gone);
         self.transaction = Transaction::Lost;
         self.lock_wait = LockWait::None;
+        self.within = Within::Nowhere;
         self.held.clear();
         self.awaited.clear();
         self.recorder.abandon();

@@ -28,16 +28,16 @@ use tokio::net::UnixListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-pub use connection::{Begins, Cut, LockWait, Mode};
+pub use connection::{Begins, CLASS, Cut, GATE, LockWait, Mode, PASSED};
 pub use effect::Effect;
 pub use notice::without_ids;
 pub use rewrites::{Insert, Place, Rewrites, normal};
 
-use crate::history::{Statement, Transaction};
+use crate::history::{Inside, Statement, Transaction};
 use crate::rows::{Note, Notes};
 use crate::schedule::SessionId;
 use crate::server::Endpoint;
-use connection::{Connection, Notebook};
+use connection::{Connection, Notebook, Within};
 use folder::GateFolder;
 use stream::Stream;
 
@@ -120,8 +120,10 @@ pub struct Gate {
 /// Where a session stands at the gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// The server owes an answer on one of the session's connections.
+    /// The server owes an answer on one of the session's connections, and does not stand at a gate inside a statement.
     pub under_way: bool,
+    /// It stands at one.
+    pub inside: bool,
     /// The effect of what is held first, if something is held.
     pub held: Option<Effect>,
     /// One of its connections is in a transaction.
@@ -213,13 +215,49 @@ impl Gate {
             if connection.session != session {
                 continue;
             }
-            view.under_way |= connection.under_way();
+            view.under_way |= connection.under_way() && !connection.is_inside();
+            view.inside |= connection.is_inside();
             view.held = view.held.or(connection.held());
             view.in_transaction |= matches!(connection.transaction, Transaction::Open | Transaction::Failed);
             let waits = connection.lock_wait == LockWait::Reported && !connection.is_severed();
             view.lock_reported |= connection.under_way() && waits;
         }
         view
+    }
+
+    /// Where `session` stands inside a statement, if it does.
+    pub fn inside(&self, session: SessionId) -> Option<Inside> {
+        let connections = self.shared.connections.borrow();
+        let of_session = connections.values().filter(|link| link.connection.session == session);
+        of_session.map(|link| &link.connection).find_map(|connection| match connection.within() {
+            Within::AtGate(at) => Some(at.as_ref().clone()),
+            _ => None,
+        })
+    }
+
+    /// Lets `session` go on from its gate inside a statement. Returns the backend that has to be let go, if it stands at one.
+    pub fn leave_inside(&self, session: SessionId) -> Option<i32> {
+        self.leave(|connection| connection.session == session && connection.is_inside())
+    }
+
+    /// Lets a backend go on from a gate inside a statement at which nobody has a choice. Returns which, if there is one.
+    pub fn leave_on_the_way(&self) -> Option<i32> {
+        self.leave(|connection| matches!(connection.within(), Within::OnTheWay(_)))
+    }
+
+    fn leave(&self, is_meant: impl Fn(&Connection) -> bool) -> Option<i32> {
+        let mut connections = self.shared.connections.borrow_mut();
+        let connection =
+            connections.values_mut().map(|link| &mut link.connection).find(|one| is_meant(one))?;
+        connection.leave_gate();
+        Some(connection.pid)
+    }
+
+    /// Whether backend `pid` has not told yet that it was let go.
+    pub fn is_being_let_go(&self, pid: i32) -> bool {
+        let connections = self.shared.connections.borrow();
+        let mut all = connections.values().map(|link| &link.connection);
+        all.any(|connection| connection.pid == pid && matches!(connection.within(), Within::LetGo(_)))
     }
 
     /// Forgets that a backend of `session` has reported a wait: it has been granted its lock. Should it wait again in the
@@ -319,7 +357,7 @@ impl Gate {
         let connections = self.shared.connections.borrow();
         let of_session = connections.values().filter(|link| link.connection.session == session);
         of_session
-            .map(|link| link.connection.transaction)
+            .map(|link| link.connection.transaction_now())
             .max_by_key(|transaction| match transaction {
                 Transaction::Idle => 0,
                 Transaction::Lost => 1,

@@ -84,6 +84,20 @@ impl Recorder {
         &self.finished
     }
 
+    /// What the server runs now, without an answer.
+    pub fn asked(&self) -> Statement {
+        match self.expected.front() {
+            Some(Expected::Execute { statement, .. }) => Statement {
+                sql: statement.sql.clone(),
+                params: statement.params.clone(),
+                param_types: statement.param_types.clone(),
+                ..Statement::default()
+            },
+            Some(Expected::Query { sql, .. }) => Statement { sql: sql.clone(), ..Statement::default() },
+            _ => Statement::default(),
+        }
+    }
+
     /// Whether answers are still to come.
     pub fn expects_answers(&self) -> bool {
         !self.expected.is_empty()

@@ -284,6 +284,9 @@ impl Relay<'_> {
     async fn cancel_what_runs(&mut self) {
         let key = self.with(|connection| {
             let unanswered = connection.is_owed_an_answer() && connection.transaction != Transaction::Lost;
+            if unanswered {
+                connection.forget_gate();
+            }
             unanswered.then(|| connection.cancel_key().cloned()).flatten()
         });
         if let Some((pid, secret)) = key {

@@ -11,6 +11,7 @@ use super::schema::Schema;
 use super::trial::Options;
 use super::tried::RETRYABLE;
 use crate::campaign::{CampaignError, StandingLane, lost_or, on_this_thread};
+use crate::case::Gates;
 use crate::check::declared_errors;
 use crate::explore::Follow;
 use crate::history::{History, Outcome};
@@ -24,6 +25,8 @@ use crate::weave::LaneError;
 pub(super) struct Failing {
     pub(super) claim: String,
     pub(super) history: History,
+    /// Where its sessions stop.
+    pub(super) gates: Gates,
     pub(super) schema: Schema,
     /// What a caller may meet in exchange.
     pub(super) forgiven: BTreeSet<&'static str>,
@@ -54,6 +57,7 @@ async fn find_here<S: Subject>(
     let schema = Schema::learn(&mut connection).await.map_err(lost)?;
     connection.close().await.map_err(lost)?;
     let mut runner = Runner::new(subject.clone(), server, standing, options);
+    runner.gates = file.case.gates;
     let (history, opinion, _) = runner.run(&file.case, &mut Follow::new(&file.case.schedule)).await?;
     let wanted = |claim: &str| file.claim.as_ref().is_none_or(|saved| saved == claim);
     let mut found =
@@ -66,7 +70,7 @@ async fn find_here<S: Subject>(
     runner.standing.close(server).await?;
     Ok(found.map(|(claim, history)| {
         let forgiven = forgiven(subject, file.case.isolation, &claim, &history);
-        Failing { claim, history, schema, forgiven }
+        Failing { claim, history, gates: file.case.gates, schema, forgiven }
     }))
 }
 

@@ -7,7 +7,7 @@ use super::Rewrites;
 use super::trial::{Exploring, Options};
 use super::tried::{Broken, Cost};
 use crate::campaign::{CampaignError, Judge, Opinion, StandingLane, lost_or};
-use crate::case::Case;
+use crate::case::{Case, Gates};
 use crate::check::Judgement;
 use crate::check::coverage::{Chosen, Surveyor};
 use crate::explore::program::Program;
@@ -38,6 +38,8 @@ pub(super) struct Runner<'a, S: Subject> {
     pub(super) judge: Judge<S>,
     /// The claim that the case is about.
     pub(super) claim: Option<&'a str>,
+    /// Where the sessions stop.
+    pub(super) gates: Gates,
     pub(super) rewrites: Rewrites,
 }
 
@@ -55,6 +57,7 @@ impl<'a, S: Subject> Runner<'a, S> {
             standing,
             judge: Judge::new(subject),
             claim: None,
+            gates: Gates::Between,
             rewrites: Rewrites::default(),
         }
     }
@@ -111,7 +114,8 @@ impl<'a, S: Subject> Runner<'a, S> {
         let mut explorer = Explorer::new(exploring);
         while seen.cost.schedules < self.options.schedules_max as u64 && !self.options.watch.is_stopped() {
             let Some(beginning) = explorer.next() else { break };
-            let case = Case { isolation, sessions: program.clone(), schedule: beginning.clone() };
+            let case =
+                Case { isolation, gates: self.gates, sessions: program.clone(), schedule: beginning.clone() };
             let mut strategy = Follow::then(&beginning, Afterwards::Undisturbed);
             let (history, opinion, trace) = self.run(&case, &mut strategy).await?;
             let dependencies = self.surveyor.survey(&history, isolation, Chosen::Systematically).dependencies;

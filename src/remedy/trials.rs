@@ -158,6 +158,7 @@ impl<S: Subject> Trials<'_, S> {
             StandingLane::open_rewriting(self.server, amended.clone(), sessions, limits, rewrites).await?;
         let mut runner = Runner::new(amended, self.server, standing, self.options);
         runner.claim = Some(&self.failing.claim);
+        runner.gates = self.failing.gates;
         runner.rewrites = change.rewrites.clone();
         Ok(runner)
     }

@@ -20,7 +20,8 @@
 //! ]
 //! ```
 //!
-//! With its subject the file alone decides a run. `variant`, `claim` and `found` may be left out. A session's list holds
+//! With its subject the file alone decides a run. `variant`, `claim` and `found` may be left out. A case whose sessions stop
+//! inside statements too says `inside_statements = true`. A session's list holds
 //! operations as the subject's `Op` is written by serde, so strings or inline tables; an `Op` that refuses unknown fields
 //! (`#[serde(deny_unknown_fields)]`) has them reported at their place. Nothing here runs a case.
 

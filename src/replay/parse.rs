@@ -10,11 +10,20 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{CaseFileError, Position, Problem};
 use super::{CaseFile, FORMAT};
-use crate::case::Case;
+use crate::case::{Case, Gates};
 use crate::schedule::{Schedule, SessionId};
 
-const KEYS: [&str; 8] =
-    ["format", "subject", "variant", "isolation", "claim", "schedule", "sessions", "found"];
+const KEYS: [&str; 9] = [
+    "format",
+    "subject",
+    "variant",
+    "isolation",
+    "inside_statements",
+    "claim",
+    "schedule",
+    "sessions",
+    "found",
+];
 const KEYS_OF_FOUND: [&str; 1] = ["steps"];
 
 const A_STRING: &str = "a string";
@@ -40,13 +49,15 @@ fn read<Op: DeserializeOwned>(text: &str) -> Result<CaseFile<Op>, Mistake> {
     let variant = root.optional("variant").map(|value| string("variant", &value)).transpose()?;
     let isolation = root.required("isolation", "an isolation level such as \"read-committed\"")?;
     let isolation = parsed("isolation", &isolation)?;
+    let gates =
+        root.optional("inside_statements").map(|value| gates(&value)).transpose()?.unwrap_or_default();
     let claim = root.optional("claim").map(|value| string("claim", &value)).transpose()?;
     let written = root.required("schedule", "the order of the sessions, such as \"A B A B\"")?;
     let schedule: Schedule = parsed("schedule", &written)?;
     let sessions = sessions(root.required("sessions", SESSIONS)?)?;
     names_sessions(text, &written, &schedule, sessions.len())?;
     let steps = root.optional("found").map(steps).transpose()?.unwrap_or_default();
-    Ok(CaseFile { subject, variant, claim, case: Case { isolation, sessions, schedule }, steps })
+    Ok(CaseFile { subject, variant, claim, case: Case { isolation, gates, sessions, schedule }, steps })
 }
 
 fn syntax(error: &toml::de::Error) -> Mistake {
@@ -113,6 +124,14 @@ fn string(key: &str, value: &Value<'_>) -> Result<String, Mistake> {
     match value.get_ref() {
         DeValue::String(text) => Ok(text.clone().into_owned()),
         _ => Err(wrong_type(key, value, A_STRING)),
+    }
+}
+
+fn gates(value: &Value<'_>) -> Result<Gates, Mistake> {
+    match value.get_ref() {
+        DeValue::Boolean(true) => Ok(Gates::Inside),
+        DeValue::Boolean(false) => Ok(Gates::Between),
+        _ => Err(wrong_type("inside_statements", value, "true or false")),
     }
 }
 

@@ -5,6 +5,7 @@ use toml::Value;
 
 use super::error::CaseFileError;
 use super::{CaseFile, FORMAT};
+use crate::case::Gates;
 use crate::schedule::SessionId;
 
 /// A session whose operations fit within this many columns stands on one line.
@@ -22,6 +23,9 @@ pub(super) fn case_file<Op: Serialize>(file: &CaseFile<Op>) -> Result<String, Ca
         line("variant", &quoted(variant));
     }
     line("isolation", &quoted(file.case.isolation.name()));
+    if file.case.gates == Gates::Inside {
+        line("inside_statements", "true");
+    }
     if let Some(claim) = &file.claim {
         line("claim", &quoted(claim));
     }

@@ -2,7 +2,7 @@
 //! findings are the same one.
 //!
 //! The text of a step is its session and its statements on one line, without parameter values: those may change from
-//! one finding to the next, the statements only with the code.
+//! one finding to the next, the statements only with the code. One that stops inside a statement, or goes on there, says so.
 
 use std::fmt;
 
@@ -11,14 +11,16 @@ use crate::sql_text::one_line;
 
 /// The steps of a run as a case file keeps them: `A: BEGIN; SELECT 1`.
 pub fn step_texts(history: &History) -> Vec<String> {
-    history.steps.iter().map(step_text).collect()
+    let texts = history.steps.iter().enumerate();
+    texts.map(|(number, step)| step_text(step, history.begins_inside(number).is_some())).collect()
 }
 
-fn step_text(step: &Step) -> String {
+fn step_text(step: &Step, goes_on: bool) -> String {
     let what = match &step.action {
-        Action::Run { statements, .. } => {
-            let texts: Vec<_> = statements.iter().map(|statement| one_line(&statement.sql)).collect();
-            texts.join("; ")
+        Action::Run { .. } => {
+            let texts: Vec<_> = step.asked().map(|statement| one_line(&statement.sql)).collect();
+            let stops = step.inside.as_ref().map_or_else(String::new, |inside| format!(" [stops {inside}]"));
+            format!("{}{}{stops}", if goes_on { "[goes on] " } else { "" }, texts.join("; "))
         }
         Action::Wake { .. } => "wakes from its back-off".into(),
         Action::Fault { fault, whom } => fault.in_words(*whom),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::*;
+use crate::case::Gates;
 use crate::schedule::{Schedule, SessionId};
 
 /// An operation in each of the forms that serde gives an enum.
@@ -24,6 +25,7 @@ fn naive() -> CaseFile<String> {
         claim: Some("no duplicate versions".into()),
         case: Case {
             isolation: Isolation::ReadCommitted,
+            gates: Default::default(),
             sessions: vec![vec!["register model 1".into()]; 2],
             schedule: "A B A B".parse().unwrap(),
         },
@@ -64,6 +66,7 @@ fn operations_may_be_tables_and_the_rest_may_be_missing() {
         claim: None,
         case: Case {
             isolation: Isolation::Serializable,
+            gates: Default::default(),
             sessions: vec![vec![Op::Open, transfer.clone(), Op::Pair(-1, true)], vec![], vec![transfer; 2]],
             schedule: Schedule::default(),
         },
@@ -112,8 +115,14 @@ fn mistakes_are_told_with_their_place() {
         "schedule",
         "shedule",
         expect![[
-            r#"case.toml:7:1: unknown key "shedule", expected one of format, subject, variant, isolation, claim, schedule, sessions, found"#
+            r#"case.toml:7:1: unknown key "shedule", expected one of format, subject, variant, isolation, inside_statements, claim, schedule, sessions, found"#
         ]],
+    );
+    check("claim", "inside_statements = true\nclaim", expect!["no error"]);
+    check(
+        "claim",
+        "inside_statements = \"yes\"\nclaim",
+        expect![[r#"case.toml:6:21: "inside_statements" is a string, expected true or false"#]],
     );
     check("steps", "step", expect![[r#"case.toml:15:1: unknown key "step", expected one of steps"#]]);
     check(
@@ -228,7 +237,7 @@ fn mistakes_are_told_with_their_place() {
         "[sessions]",
         "sessions = 1\n[other]",
         expect![[
-            r#"case.toml:10:2: unknown key "other", expected one of format, subject, variant, isolation, claim, schedule, sessions, found"#
+            r#"case.toml:10:2: unknown key "other", expected one of format, subject, variant, isolation, inside_statements, claim, schedule, sessions, found"#
         ]],
     );
     check(
@@ -262,6 +271,7 @@ fn the_head_is_read_without_knowing_the_operations() {
 fn what_toml_cannot_hold_is_said() {
     let case = Case {
         isolation: Isolation::ReadCommitted,
+        gates: Default::default(),
         sessions: vec![vec![vec![Some(1)], vec![None]]],
         schedule: Schedule::default(),
     };
@@ -374,12 +384,13 @@ prop_compose! {
         variant in prop::option::of(any_text()),
         claim in prop::option::of(any_text()),
         isolation in prop::sample::select(Isolation::ALL.to_vec()),
+        gates in prop::sample::select(vec![Gates::Between, Gates::Inside]),
         schedule in prop::collection::vec(0..sessions.len(), 0..9),
         steps in prop::collection::vec(any_text(), 0..4),
         sessions in Just(sessions),
     ) -> CaseFile<Op> {
         let schedule = schedule.into_iter().map(SessionId::new).collect();
-        CaseFile { subject, variant, claim, case: Case { isolation, sessions, schedule }, steps }
+        CaseFile { subject, variant, claim, case: Case { isolation, gates, sessions, schedule }, steps }
     }
 }
 

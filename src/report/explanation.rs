@@ -289,10 +289,12 @@ impl<'a> Teller<'a> {
     }
 
     fn at(&self, statement: usize) -> String {
-        self.rows.followed.statements[statement]
-            .step
-            .map(|step| format!(" at step {}", step + 1))
-            .unwrap_or_default()
+        let asked = &self.rows.followed.statements[statement];
+        match (asked.began, asked.step) {
+            (Some(began), Some(step)) if began < step => format!(" at steps {} to {}", began + 1, step + 1),
+            (_, Some(step)) => format!(" at step {}", step + 1),
+            (_, None) => String::new(),
+        }
     }
 
     fn table(&self, dependency: &Dependency) -> String {

@@ -40,7 +40,13 @@ impl Run {
 
     pub(crate) fn act(&mut self, letter: char, index: usize, action: Action) -> &mut Step {
         let session = session(letter);
-        self.history.steps.push(Step { session, op: OpId { session, index }, action, wait: None });
+        self.history.steps.push(Step {
+            session,
+            op: OpId { session, index },
+            action,
+            wait: None,
+            inside: None,
+        });
         self.history.steps.last_mut().unwrap()
     }
 }

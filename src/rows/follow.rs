@@ -57,6 +57,8 @@ struct Line {
     txn: Option<TxnId>,
     /// When what is being answered was sent.
     sent: usize,
+    /// And in which step.
+    began: Option<usize>,
     /// What the statement that is being answered has written.
     wrote: Vec<VersionId>,
     /// What it has tried, as positions.
@@ -104,7 +106,8 @@ impl Follower {
         match &note.what {
             Seen::Sent => {
                 self.begin(at, note);
-                self.lines.entry(note.connection).or_default().sent = at;
+                let line = self.lines.entry(note.connection).or_default();
+                (line.sent, line.began) = (at, note.step);
             }
             Seen::Row(told) => match serde_json::from_str(told) {
                 Ok(told) => self.wrote(at, note, told),
@@ -161,6 +164,7 @@ impl Follower {
         let txn = self.begin(at, note);
         let number = self.out.statements.len();
         let line = self.lines.entry(note.connection).or_default();
+        let began = std::mem::replace(&mut line.began, note.step);
         let (sent, wrote) = (std::mem::replace(&mut line.sent, at), std::mem::take(&mut line.wrote));
         for tried in std::mem::take(&mut line.tried) {
             self.out.tried[tried].statement = Some(number);
@@ -176,6 +180,7 @@ impl Follower {
         self.out.statements.push(Asked {
             txn,
             step: note.step,
+            began,
             sent,
             answered: at,
             statement: statement.clone(),

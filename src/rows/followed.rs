@@ -93,8 +93,10 @@ pub struct Txn {
 pub struct Asked {
     /// Whose it is.
     pub txn: TxnId,
-    /// In which step.
+    /// In which step it was answered.
     pub step: Option<usize>,
+    /// In which step it was sent, or the one before it in its message was answered: an earlier one where it stopped inside.
+    pub began: Option<usize>,
     /// When it was sent, or when the one before it in its message was answered.
     pub sent: usize,
     /// When it was answered.

@@ -73,6 +73,7 @@ fn shrink(case: &Case<u32>, fails: impl Fn(&Case<u32>, &[OpId]) -> bool) -> (Str
 fn case(sessions: &[&[u32]], schedule: &str) -> Case<u32> {
     Case {
         isolation: Isolation::ReadCommitted,
+        gates: Default::default(),
         sessions: sessions.iter().map(|ops| ops.to_vec()).collect(),
         schedule: schedule.parse().unwrap(),
     }
@@ -114,6 +115,7 @@ fn run_toy(case: &Case<&'static str>) -> (Vec<OpId>, bool) {
 fn a_deadlock_shrinks_to_two_locks_each_way() {
     let case: Case<&'static str> = Case {
         isolation: Isolation::ReadCommitted,
+        gates: Default::default(),
         sessions: vec![vec![".", "([.])", "."], vec!["(.)", "."], vec!["..", "[.(.)]"]],
         schedule: "C B A C B A C A B A C A C A B".parse().unwrap(),
     };
@@ -185,6 +187,7 @@ fn cases() -> impl Strategy<Value = Case<u32>> {
     let schedule = prop::collection::vec(0..4_usize, 0..30);
     (sessions, schedule).prop_map(|(sessions, schedule)| Case {
         isolation: Isolation::ReadCommitted,
+        gates: Default::default(),
         sessions,
         schedule: schedule.into_iter().map(SessionId::new).collect::<Schedule>(),
     })

@@ -75,7 +75,7 @@ impl<'a> Cast<'a> {
         self.gate.release(session);
         let op = OpId { session, index: self.outcomes[step.session].len() };
         let action = Action::Run { statements: Vec::new(), transaction: Default::default() };
-        self.steps.push(Step { session, op, action, wait: None });
+        self.steps.push(Step { session, op, action, wait: None, inside: None });
         self.outcomes[step.session].push(Outcome::Unfinished);
         self.open[step.session] = Some(number);
         Ok(())

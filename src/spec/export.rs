@@ -35,6 +35,17 @@ pub enum ExportError {
         /// What befell whom.
         what: String,
     },
+    /// A session stopped inside a statement, where no other tool stops it.
+    #[error(
+        "step {step} stops inside a statement ({place}), and such a case cannot be exported: the isolation tester sends whole \
+         statements; replay the case here"
+    )]
+    Inside {
+        /// The step's number, counted from 1.
+        step: usize,
+        /// Where it stopped.
+        place: String,
+    },
     /// A session lost its connection, which the isolation tester takes for the end of the run.
     #[error(
         "session {session} lost its connection at step {step}, and the isolation tester would end there; replay the case here"
@@ -136,6 +147,9 @@ impl Export<'_> {
     /// When something happened that is no statement, or the case has no end.
     fn is_statements_alone(&self) -> Result<(), ExportError> {
         for (index, step) in self.history.steps.iter().enumerate() {
+            if let Some(inside) = &step.inside {
+                return Err(ExportError::Inside { step: index + 1, place: inside.to_string() });
+            }
             match &step.action {
                 Action::Fault { fault, whom } => {
                     return Err(ExportError::Fault { step: index + 1, what: fault.in_words(*whom) });

@@ -21,7 +21,7 @@ use super::seat::Seat;
 use super::settle::{Asking, Settler};
 use super::wear::versions;
 use super::{Limits, LockReports, story};
-use crate::case::Case;
+use crate::case::{Case, Gates};
 use crate::check::coverage::{Connections, Surveyor};
 use crate::explore::{Choice, Strategy};
 use crate::gate::{Begins, Gate, Mode, Rewrites, Settings, View};
@@ -169,6 +169,7 @@ impl<S: Subject> Lane<S> {
         if self.serializable {
             self.observer.freshen();
         }
+        self.observer.set_gates(case.gates).await?;
         self.prepare(case.isolation).await?;
         for session in &self.sessions {
             session.clock.reset(Flow::Scheduled);
@@ -178,7 +179,10 @@ impl<S: Subject> Lane<S> {
             self.lay = self.observer.lying().await?;
             self.gate.start_notes();
         }
-        self.gate.set_mode(Mode::Held);
+        self.gate.set_mode(match case.gates {
+            Gates::Between => Mode::Held,
+            Gates::Inside => Mode::HeldInside,
+        });
         let story = story::case(case);
         let asking = match self.options.reports {
             LockReports::Sent => Asking::OnReport,
@@ -187,7 +191,8 @@ impl<S: Subject> Lane<S> {
         let limits = self.options.limits;
         let weaver = Weaver {
             crew: Operations::new(&self.subject, &self.gate, &self.sessions, &case.sessions, story.clone()),
-            settler: Settler::new(&self.gate, &mut self.observer, limits.step, asking, self.options.reins),
+            settler: Settler::new(&self.gate, &mut self.observer, limits.step, asking, self.options.reins)
+                .gates(case.gates),
             limits,
             trace: Vec::new(),
         };
@@ -208,6 +213,9 @@ impl<S: Subject> Lane<S> {
         // A pool does not notice that an idle connection was lost, and would hand it to the next case.
         if history.ended != Ended::Complete || history.steps.iter().any(cuts_a_connection) {
             self.replace_sessions().await?;
+        }
+        if case.gates == Gates::Inside {
+            self.observer.open_gates().await?;
         }
         if history.steps.iter().flat_map(|step| step.statements()).any(leaves_traces) {
             self.clean().await;

@@ -6,11 +6,12 @@
 //! - `settle`, `pause`: when is it certain that nothing more moves by itself?
 //! - `reins`: backends that wait are held still, so that waiters never race.
 //! - `seat`: a lane and its backends stay on one core.
-//! - `observer`, `tables`, `facts`, `rows`: the lane's own connection; `wear`: when its tables need new pages.
+//! - `observer`, `tables`, `facts`, `rows`, `inside`: the lane's own connection; `wear`: when its tables need new pages.
 //!
 //! The weaver never judges a history and never chooses an order.
 
 mod facts;
+mod inside;
 mod lane;
 mod observer;
 mod pause;

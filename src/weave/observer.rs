@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 
+use super::inside;
 use super::rows::Watch;
 use super::tables::Tables;
+use crate::case::Gates;
 use crate::check::catalogue::Catalogue;
 use crate::history::{Answer, State};
 use crate::rows::{Answers, Catalog, Followed, Lying};
@@ -29,6 +31,8 @@ pub struct Observer {
     unlocking_functions: bool,
     /// What is needed to follow rows, once that has been asked for.
     watch: Option<Watch>,
+    /// Whether the triggers are there that stop statements inside.
+    gates: Gates,
 }
 
 /// Waits for a lock that should be free are a mistake, and must not become a hang.
@@ -66,7 +70,7 @@ impl Observer {
             sqlx::raw_sql(AS_REPLICA).execute(&mut connection).await?;
         }
         let unlocking_functions = sqlx::query_scalar(UNLOCKING_FUNCTIONS).fetch_one(&mut connection).await?;
-        Ok(Self { connection, tables, unlocking_functions, watch: None })
+        Ok(Self { connection, tables, unlocking_functions, watch: None, gates: Gates::Between })
     }
 
     /// What the server's catalogue tells of the subject's tables.
@@ -87,7 +91,13 @@ impl Observer {
         let mut connection = options.connect().await?;
         sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
         // What functions there are to come is not known.
-        Ok(Self { connection, tables: Tables::default(), unlocking_functions: true, watch: None })
+        Ok(Self {
+            connection,
+            tables: Tables::default(),
+            unlocking_functions: true,
+            watch: None,
+            gates: Gates::Between,
+        })
     }
 
     /// The backend that answers it.
@@ -129,6 +139,53 @@ impl Observer {
             self.watch = Some(Watch::begin(&mut self.connection).await?);
         }
         Ok(())
+    }
+
+    /// Puts the triggers in place that stop statements inside, or takes them away: where nobody stops, nothing of ours is in
+    /// the way.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn set_gates(&mut self, gates: Gates) -> Result<(), sqlx::Error> {
+        match (self.gates, gates) {
+            (Gates::Between, Gates::Inside) => inside::install(&mut self.connection).await?,
+            (Gates::Inside, Gates::Between) => inside::remove(&mut self.connection).await?,
+            (Gates::Between, Gates::Between) | (Gates::Inside, Gates::Inside) => {}
+        }
+        self.gates = gates;
+        Ok(())
+    }
+
+    /// Makes `pids` stop at their next gate inside a statement.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn shut_gates(&mut self, pids: &[i32]) -> Result<(), sqlx::Error> {
+        inside::shut(&mut self.connection, pids).await
+    }
+
+    /// Lets `pid` go on from its gate inside a statement, until it tells that it is going.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn open_gate(&mut self, pid: i32) -> Result<(), sqlx::Error> {
+        inside::open_first(&mut self.connection, pid).await
+    }
+
+    /// Lets `pid` go on that has told that it is going. It stops at the next gate.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn shut_behind(&mut self, pid: i32) -> Result<(), sqlx::Error> {
+        inside::open_second(&mut self.connection, pid).await
+    }
+
+    /// Opens all gates inside statements.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn open_gates(&mut self) -> Result<(), sqlx::Error> {
+        inside::open_all(&mut self.connection).await
     }
 
     /// The tables whose rows are followed, and what lies in them now.

@@ -118,7 +118,9 @@ impl<S: Subject> Weaver<'_, S> {
             let chosen = strategy.choose(&runnable, last);
             last = Some(chosen);
             self.trace.push(Choice { runnable, chosen });
-            self.crew.release(chosen);
+            if let Some(pid) = self.crew.release(chosen) {
+                self.settler.go_on(pid).await?;
+            }
             if let Some(ended) = self.crew.take_ended() {
                 self.settler.free(ended);
             }
@@ -229,16 +231,19 @@ impl<'a, S: Subject> Operations<'a, S> {
         slot.outcomes.push(outcome);
     }
 
-    /// Begins a step of `session`: lets what is held go, brings about the fault that it asks for, or ends its sleep.
-    fn release(&mut self, session: SessionId) {
+    /// Begins a step of `session`: lets what is held go, brings about the fault that it asks for, or ends its sleep. Returns the
+    /// backend that is to go on inside its statement, where the session stands there.
+    fn release(&mut self, session: SessionId) -> Option<i32> {
         // A connection that was lost before now was lost in another session's step.
         self.gate.take_lost(session);
         self.gate.begin_step(session, self.steps.len());
+        let run = Action::Run { statements: Vec::new(), transaction: Default::default() };
+        let goes_on = self.gate.leave_inside(session);
         let (effect_had, action) = match self.gate.view(session).held {
+            _ if goes_on.is_some() => (true, run),
             Some(effect) => {
                 self.gate.release(session);
-                let action = Action::Run { statements: Vec::new(), transaction: Default::default() };
-                (effect == Effect::Step, action)
+                (effect == Effect::Step, run)
             }
             None => (true, self.befall(session).unwrap_or_else(|| self.wake(session))),
         };
@@ -246,7 +251,8 @@ impl<'a, S: Subject> Operations<'a, S> {
         slot.effect_had = effect_had;
         slot.open_step = Some(self.steps.len());
         let op = OpId { session, index: slot.outcomes.len() };
-        self.steps.push(Step { session, op, action, wait: None });
+        self.steps.push(Step { session, op, action, wait: None, inside: None });
+        goes_on
     }
 
     /// The session whose backends were ended by the step that was released last: they must not be held still.
@@ -289,12 +295,23 @@ impl<'a, S: Subject> Operations<'a, S> {
     fn collect(&mut self, session: SessionId) {
         let answered = self.gate.take_statements(session);
         let slot = &mut self.slots[session.index()];
-        let Some(step) = slot.open_step else { return };
+        let Some(step) = slot.open_step else { return self.collect_end(session, answered) };
         let Action::Run { statements, .. } = &mut self.steps[step].action else { return };
         for statement in answered {
             // An error aborts the transaction, and that is an effect whatever failed.
             slot.effect_had |= statement.error.is_some();
             statements.push(statement);
+        }
+    }
+
+    /// Takes the end of a statement inside which `session` stood when another session ended its backend.
+    fn collect_end(&mut self, session: SessionId, answered: Vec<Statement>) {
+        let last = self.steps.iter_mut().rev().find(|step| step.session == session);
+        let Some(step) = last.filter(|step| step.inside.is_some() && !answered.is_empty()) else { return };
+        step.inside = None;
+        if let Action::Run { statements, transaction } = &mut step.action {
+            statements.extend(answered);
+            *transaction = Transaction::Lost;
         }
     }
 
@@ -308,6 +325,7 @@ impl<'a, S: Subject> Operations<'a, S> {
             let slot = &mut self.slots[session.index()];
             let Some(number) = slot.open_step.take() else { continue };
             let step = &mut self.steps[number];
+            step.inside = self.gate.inside(session);
             if let Some(wait) = &mut step.wait {
                 wait.until = Some(current);
             }
@@ -324,6 +342,10 @@ impl<'a, S: Subject> Operations<'a, S> {
     /// Records the statements that are under way, without an answer.
     fn give_up(&mut self) {
         for session in SessionId::first(self.slots.len()) {
+            // That it stopped inside a statement is recorded already.
+            if self.gate.inside(session).is_some() {
+                continue;
+            }
             self.gate.give_up(session);
             self.collect(session);
         }
@@ -357,6 +379,9 @@ impl<S: Subject> Crew for Operations<'_, S> {
         let view = self.gate.view(session);
         if view.under_way {
             return None;
+        }
+        if view.inside {
+            return Some(Rest::Runnable);
         }
         let slot = &mut self.slots[session.index()];
         let goes_along = match view.held {
@@ -405,6 +430,9 @@ impl<S: Subject> Crew for Operations<'_, S> {
         // A fault ends transactions of others, and code that wakes may drop a connection.
         let Action::Run { statements, .. } = &step.action else { return true };
         let kept = |statement: &Statement| statement.error.is_none() && keeps_locks(&statement.sql);
+        if self.gate.inside(step.session).is_some_and(|inside| !kept(&inside.statement)) {
+            return true;
+        }
         self.gate.transaction(step.session) != Transaction::Open || !statements.iter().all(kept)
     }
 

@@ -26,6 +26,7 @@ use super::lane::LaneError;
 use super::observer::{Blocked, Observer};
 use super::pause::Pause;
 use super::reins::{Reins, Still};
+use crate::case::Gates;
 use crate::gate::Gate;
 use crate::schedule::SessionId;
 
@@ -124,6 +125,8 @@ pub(crate) struct Settler<'a> {
     seen_waiting: BTreeMap<SessionId, (Instant, HeldUp)>,
     /// Those whose wait has lasted, in this settling.
     lasting: BTreeSet<SessionId>,
+    /// The backends that stop at gates inside statements; none where no one does.
+    gated: Option<BTreeSet<i32>>,
     /// For pauses shorter than the runtime's ticks, where they are needed.
     short: Option<Pause>,
 }
@@ -147,8 +150,15 @@ impl<'a> Settler<'a> {
             blocked: BTreeSet::new(),
             seen_waiting: BTreeMap::new(),
             lasting: BTreeSet::new(),
+            gated: None,
             short: None,
         }
+    }
+
+    /// Makes backends stop at these gates. For those inside statements, the observer must have made them.
+    pub(crate) fn gates(mut self, gates: Gates) -> Self {
+        self.gated = (gates == Gates::Inside).then(BTreeSet::new);
+        self
     }
 
     /// The sessions that are stably blocked.
@@ -185,6 +195,7 @@ impl<'a> Settler<'a> {
         loop {
             // Before as well: how the code takes it that it was cut off is no part of the case.
             self.none_broken()?;
+            self.tend_gates().await?;
             let running = self.running(crew);
             self.none_broken()?;
             if running.is_empty() {
@@ -214,6 +225,42 @@ impl<'a> Settler<'a> {
                 ask_every = (ask_every * 2).min(ASK_EVERY_MAX);
             }
         }
+    }
+
+    /// Makes backends stop that have come since this was last done, and lets those go on that stand where no one has a choice.
+    /// When it returns, each backend that could be sent something is one that stops.
+    async fn tend_gates(&mut self) -> Result<(), Stop> {
+        while let Some(gated) = &mut self.gated {
+            let known = self.gate.pids().into_iter().map(|(pid, _)| pid);
+            let new: Vec<i32> = known.filter(|pid| *pid != 0 && gated.insert(*pid)).collect();
+            if !new.is_empty() {
+                self.observer.shut_gates(&new).await.map_err(LaneError::from)?;
+            } else if let Some(pid) = self.gate.leave_on_the_way() {
+                self.go_on(pid).await?;
+            } else {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets backend `pid` go on that stands inside a statement and that the gate counts as leaving.
+    pub(crate) async fn go_on(&mut self, pid: i32) -> Result<(), Stop> {
+        let started = Instant::now();
+        self.observer.open_gate(pid).await.map_err(LaneError::from)?;
+        while self.gate.is_being_let_go(pid) {
+            let left = self.limit.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                let seconds = self.limit.as_secs_f32();
+                return Err(Stop::Hung(format!(
+                    "a backend did not go on inside its statement within {seconds} s"
+                )));
+            }
+            // That the time is over shows above.
+            let _ = tokio::time::timeout(left, self.gate.changed()).await;
+        }
+        self.observer.shut_behind(pid).await.map_err(LaneError::from)?;
+        Ok(())
     }
 
     /// # Errors

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Form, ZooCase, ZooSubject};
 use crate::campaign::{CampaignError, Compared, Watch, compare};
+use crate::case::Gates;
 use crate::isolation::Isolation;
 use crate::server::Server;
 
@@ -27,7 +28,7 @@ impl Classes {
     }
 }
 
-/// Runs all schedules of `case`, and one of each class.
+/// Runs all schedules of `case`, whose sessions stop at `gates`, and one of each class.
 ///
 /// # Errors
 /// When the server or a lane fails.
@@ -35,12 +36,13 @@ pub fn classes(
     case: &'static ZooCase,
     form: Form,
     isolation: Isolation,
+    gates: Gates,
     server: &Arc<Server>,
     watch: &Watch,
 ) -> Result<Classes, CampaignError> {
     /// Schedules of one program, at the most. None of the zoo's has as many.
     const SCHEDULES_MAX: usize = 5_000;
     let subject = ZooSubject::new(case, form);
-    let compared = compare(subject, &subject.program(), isolation, server, SCHEDULES_MAX, watch)?;
+    let compared = compare(subject, &subject.program(), isolation, gates, server, SCHEDULES_MAX, watch)?;
     Ok(Classes { case, form, isolation, compared })
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Form, Witness, ZooCase, ZooSubject};
 use crate::campaign::{Campaign, CampaignError, Finding, Replayer, Report, Verdict, Watch};
+use crate::case::Gates;
 use crate::explore::StrategyKind;
 use crate::isolation::Isolation;
 use crate::report::Explanation;
@@ -19,6 +20,8 @@ pub struct Options {
     pub schedules_max: u64,
     /// How often a found case is replayed.
     pub replays: usize,
+    /// Where sessions stop.
+    pub gates: Gates,
     /// Decides the random walks.
     pub seed: u64,
     /// Where they are run; where it is left out, on the server that is found by itself.
@@ -34,6 +37,7 @@ impl Default for Options {
             strategy: StrategyKind::Exhaustive,
             schedules_max: 1_000,
             replays: 100,
+            gates: Gates::Between,
             seed: 0,
             server: None,
             watch: Arc::default(),
@@ -148,6 +152,7 @@ fn explore(
     let subject = ZooSubject::new(case, form);
     let campaign = Campaign::new(subject)
         .isolation(isolation)
+        .gates(options.gates)
         .program(subject.program(), options.strategy)
         .cases(options.schedules_max)
         .seed(options.seed)

@@ -9,6 +9,7 @@ mod check_then_write;
 mod classes;
 mod deadlock;
 mod derived;
+mod inside;
 mod lost_update;
 mod measure;
 mod outcome;
@@ -122,6 +123,11 @@ pub fn cases() -> Vec<&'static ZooCase> {
     let mut cases: Vec<_> = families.into_iter().flatten().collect();
     cases.sort_by_key(|case| case.id);
     cases
+}
+
+/// The bugs inside one statement, which show only where sessions stop there.
+pub fn cases_inside() -> Vec<&'static ZooCase> {
+    inside::CASES.iter().collect()
 }
 
 /// A case in one of its forms, as a subject.

@@ -83,3 +83,40 @@ fn a_case_is_exported_to_stdout_and_the_verdict_is_talk() {
     let Ran { code, .. } = scratch.run("replay large.toml --export pdf");
     assert_eq!(code, Some(2));
 }
+
+#[test]
+fn a_case_that_stops_inside_statements_is_replayed_so_told_so_and_not_exported() {
+    let scratch = Scratch::new("inside");
+    let inside = r#"format = 1
+subject = "registry"
+variant = "register/naive"
+isolation = "read-committed"
+inside_statements = true
+claim = "no duplicate versions"
+schedule = "A B A B B A B A"
+
+[sessions]
+A = ["register model 1"]
+B = ["register model 1"]
+"#;
+    std::fs::write(scratch.path().join("inside.toml"), inside).expect("it can be written");
+    let Ran { code, out, err } = scratch.run("replay inside.toml --times 20");
+    assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+    assert!(out.ends_with("replay   20 of 20 histories identical\n"), "{out}");
+    assert!(
+        out.contains("⏸ stops before INSERT of model_versions") && out.contains("goes on inside: INSERT"),
+        "{out}"
+    );
+    let Ran { code, out, err } = scratch.run("replay inside.toml --export spec");
+    assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
+    assert!(err.contains("step 3 stops inside a statement (before INSERT of model_versions)"), "{err}");
+    let Ran { code, out, .. } = scratch.run("explain inside.toml");
+    assert!(code == Some(0) && out.contains("goes on inside: INSERT"), "{out}");
+    // The claim breaks with whole statements as well, and so it is told in these.
+    let Ran { code, out, err } = scratch.run("shrink inside.toml --save smaller");
+    assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+    assert!(!out.contains("goes on inside") && out.contains("to 2 and 6, in "), "{out}");
+    let Ran { code, out, err } = scratch
+        .run("verify --variant update/atomic --isolation read-committed --cases 40 --inside-statements");
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+}

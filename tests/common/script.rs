@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use expect_test::Expect;
 use pgweave::campaign::{Replayed, Replayer};
-use pgweave::case::Case;
+use pgweave::case::{Case, Gates};
 use pgweave::history::{Ended, Failure, Outcome};
 use pgweave::isolation::Isolation;
 use pgweave::prelude::{BoxedStrategy, Session, Strategy, Subject, Value};
@@ -54,6 +54,7 @@ where
         let words = |words: &&[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let case = Case {
             isolation: Isolation::ReadCommitted,
+            gates: Gates::Between,
             sessions: sessions.iter().map(words).collect(),
             schedule: schedule.parse().expect("a schedule"),
         };

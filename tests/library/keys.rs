@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use expect_test::{Expect, expect};
 use pgweave::campaign::{StandingLane, shared_server};
-use pgweave::case::Case;
+use pgweave::case::{Case, Gates};
 use pgweave::check::graph::Kinds;
 use pgweave::explore::Follow;
 use pgweave::history::Failure;
@@ -42,7 +42,12 @@ fn check(statements: &[&str], expected: Expect) {
         let sessions: Vec<_> = statements.iter().map(|sql| vec![(*sql).to_owned()]).collect();
         let mut standing =
             StandingLane::open(&server, subject, sessions.len(), Limits::default()).await.expect("a lane");
-        let case = Case { isolation: Isolation::ReadCommitted, sessions, schedule: Schedule::default() };
+        let case = Case {
+            isolation: Isolation::ReadCommitted,
+            gates: Gates::Between,
+            sessions,
+            schedule: Schedule::default(),
+        };
         let mut follow = Follow::new(&case.schedule);
         let watched = standing.lane.run_watched(&case, &mut follow).await.expect("it runs");
         standing.close(&server).await.expect("its database is dropped");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pgweave::campaign::{StandingLane, shared_server};
-use pgweave::case::Case;
+use pgweave::case::{Case, Gates};
 use pgweave::explore::Follow;
 use pgweave::history::{Failure, Outcome};
 use pgweave::isolation::Isolation;
@@ -38,7 +38,7 @@ fn each_case_has_its_level_on_kept_and_new_connections() {
         // Up and down, so that each level follows another one.
         for isolation in Isolation::ALL.into_iter().chain(Isolation::ALL.into_iter().rev()) {
             let sessions = vec![vec!["ask".to_owned()]; 2];
-            let case = Case { isolation, sessions, schedule: Schedule::default() };
+            let case = Case { isolation, gates: Gates::Between, sessions, schedule: Schedule::default() };
             let ran = standing.lane.run(&case, &mut Follow::new(&case.schedule)).await.expect("it runs");
             let name = isolation.guc();
             for (op, outcome) in ran.history.operations() {

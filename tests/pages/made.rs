@@ -18,7 +18,7 @@ fn read(sql: &str, columns: &[&str], row: &[&str]) -> Statement {
 fn step(session: usize, statements: Vec<Statement>, transaction: Transaction) -> Step {
     let session = SessionId::new(session);
     let op = OpId { session, index: 0 };
-    Step { session, op, action: Action::Run { statements, transaction }, wait: None }
+    Step { session, op, action: Action::Run { statements, transaction }, wait: None, inside: None }
 }
 
 fn done(sessions: usize) -> Vec<Vec<Outcome>> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use pgweave::case::Case;
+use pgweave::case::{Case, Gates};
 use pgweave::history::{History, OpId, Outcome};
 use pgweave::isolation::Isolation;
 use pgweave::registry::{Model, Op, RegistrySubject, Variant};
@@ -63,7 +63,12 @@ fn every_variant_alone_does_what_the_model_does() {
                     assert!(agrees, "{variant} at {isolation}: {op} ended with {outcome:?}");
                 }
                 assert_eq!(model.matches(&state), Some(true), "{variant} at {isolation}: {state:#?}");
-                let case = Case { isolation, sessions: vec![ops], schedule: Schedule::default() };
+                let case = Case {
+                    isolation,
+                    gates: Gates::Between,
+                    sessions: vec![ops],
+                    schedule: Schedule::default(),
+                };
                 let history = History { outcomes: vec![outcomes], state, ..History::default() };
                 assert_eq!(
                     Model::explains(&case, &history),

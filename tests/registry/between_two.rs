@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use pgweave::case::Case;
+use pgweave::case::{Case, Gates};
 use pgweave::check::{Judgement, Run, declared_errors};
 use pgweave::explore::program::pairs;
 use pgweave::explore::{Afterwards, ByPreemptions, Follow};
@@ -31,7 +31,7 @@ async fn violated(
     for sessions in pairs::<Op>(&subject.small_scope()) {
         let mut schedules = ByPreemptions::up_to(PREEMPTIONS_MAX);
         while let Some(schedule) = schedules.next() {
-            let case = Case { isolation, sessions: sessions.clone(), schedule };
+            let case = Case { isolation, gates: Gates::Between, sessions: sessions.clone(), schedule };
             let mut follow = Follow::then(&case.schedule, Afterwards::Undisturbed);
             let Traced { history, trace } = lane.run(&case, &mut follow).await.expect("the server answers");
             assert_eq!(history.ended, Ended::Complete, "{variant} at {isolation}: {case:?}");

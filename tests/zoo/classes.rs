@@ -2,6 +2,7 @@
 //! sees of verdicts, results and rows, the exploration by classes sees too, and no class is mixed.
 
 use pgweave::campaign::{Watch, shared_server};
+use pgweave::case::Gates;
 use pgweave::zoo::{Classes, Form, LEVELS, cases, classes};
 
 /// What is not as it should be, in a line.
@@ -20,8 +21,10 @@ fn brute_force_sees_nothing_that_one_schedule_of_each_class_does_not_show() {
         let threads = LEVELS.map(|level| {
             scope.spawn(move || {
                 let two_sessions = cases().into_iter().filter(|case| case.sessions.len() == 2);
-                let compare =
-                    |case| classes(case, Form::Buggy, level, server, watch).expect("the server answers");
+                let compare = |case| {
+                    classes(case, Form::Buggy, level, Gates::Between, server, watch)
+                        .expect("the server answers")
+                };
                 two_sessions.map(compare).collect::<Vec<_>>()
             })
         });

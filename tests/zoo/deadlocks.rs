@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use pgweave::campaign::Replayer;
-use pgweave::case::Case;
+use pgweave::case::{Case, Gates};
 use pgweave::history::{Ended, Outcome};
 use pgweave::isolation::Isolation::ReadCommitted;
 use pgweave::replay::CaseFile;
@@ -21,6 +21,7 @@ fn whoever_waits_again_in_the_same_statement_has_its_deadlock_check_again() {
         claim: None,
         case: Case {
             isolation: ReadCommitted,
+            gates: Gates::Between,
             sessions: vec![vec!["add child".to_owned()]; 3],
             // All share the parent's row. B and C wait for it, A closes a cycle and is ended, and then those two have one.
             schedule: "A B C B C A".parse().expect("a schedule"),

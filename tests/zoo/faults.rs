@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pgweave::campaign::{Campaign, Replayer, Verdict};
-use pgweave::case::Case;
+use pgweave::case::{Case, Gates};
 use pgweave::check::Claim;
 use pgweave::explore::StrategyKind;
 use pgweave::history::{Ended, Outcome};
@@ -63,6 +63,7 @@ impl Subject for Counter {
 fn ran(sessions: &[&str], schedule: &str) -> String {
     let case = Case {
         isolation: ReadCommitted,
+        gates: Gates::Between,
         sessions: sessions.iter().map(|op| vec![(*op).to_owned()]).collect(),
         schedule: schedule.parse().expect("a schedule"),
     };

@@ -7,6 +7,7 @@ mod classes;
 mod deadlocks;
 mod faults;
 mod graph;
+mod inside;
 mod random;
 mod remedies;
 mod shrunk;

@@ -4,6 +4,7 @@
 //! table: that differs from case to case, by what earlier ones left there.
 
 use pgweave::campaign::{Compared, Watch, compare, shared_server};
+use pgweave::case::Gates;
 use pgweave::check::Claim;
 use pgweave::explore::program::Program;
 use pgweave::explore::seed::{Seed, Stream};
@@ -190,7 +191,7 @@ fn compared(isolation: Isolation, number: u64) -> (Program<String>, Compared) {
     let server = runtime.block_on(shared_server()).expect("a PostgreSQL server is needed");
     let program = program(&mut Seed(7).rng(number, Stream::Program));
     let watch = Watch::default();
-    let compared = compare(Statements, &program, isolation, &server, SCHEDULES_MAX, &watch);
+    let compared = compare(Statements, &program, isolation, Gates::Between, &server, SCHEDULES_MAX, &watch);
     (program, compared.expect("the server answers"))
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use pgweave::campaign::shared_server;
-use pgweave::case::Case;
+use pgweave::case::{Case, Gates};
 use pgweave::gate::{Insert, Place, Rewrites, normal};
 use pgweave::isolation::Isolation::{self, ReadCommitted, RepeatableRead, Serializable};
 use pgweave::registry::RegistrySubject;
@@ -28,7 +28,12 @@ fn zoo(id: &str, isolation: Isolation) -> (Arc<ZooSubject>, CaseFile<String>) {
         subject: "zoo".to_owned(),
         variant: Some(id.to_owned()),
         claim: Some((case.claim)().name().to_owned()),
-        case: Case { isolation, sessions: subject.program(), schedule: Schedule::default() },
+        case: Case {
+            isolation,
+            gates: Gates::Between,
+            sessions: subject.program(),
+            schedule: Schedule::default(),
+        },
         steps: Vec::new(),
     };
     (Arc::new(subject), file)
@@ -106,6 +111,7 @@ fn naive(isolation: Isolation) -> (Arc<RegistrySubject>, CaseFile<pgweave::regis
         claim: Some("no duplicate versions".to_owned()),
         case: Case {
             isolation,
+            gates: Gates::Between,
             sessions: vec![vec![op()], vec![op()]],
             schedule: "A B B B A A".parse().expect("a schedule"),
         },

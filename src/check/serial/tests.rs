@@ -107,7 +107,7 @@ fn interleave(program: &Program, turns: &[usize]) -> History {
 
 fn step(op: OpId) -> Step {
     let action = Action::Run { statements: Vec::new(), transaction: Transaction::Idle };
-    Step { session: op.session, op, action, wait: None }
+    Step { session: op.session, op, action, wait: None, inside: None }
 }
 
 fn search(program: &Program, history: &History) -> (Judgement, usize) {

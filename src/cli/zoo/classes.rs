@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Format;
 use crate::campaign::{Watch, side_by_side};
+use crate::case::Gates;
 use crate::cli::Exit;
 use crate::cli::outside::Outside;
 use crate::isolation::Isolation;
@@ -17,6 +18,7 @@ use crate::zoo::{Classes, Form, LEVELS, ZooCase, classes};
 
 pub(super) fn run(
     cells: &[(&'static ZooCase, Isolation)],
+    gates: Gates,
     lanes: usize,
     format: Format,
     outside: &Outside,
@@ -35,7 +37,7 @@ pub(super) fn run(
     };
     let work = move |server: Arc<Server>, watch: Arc<Watch>| {
         side_by_side(&asked, lanes, &done, |(case, level, form)| {
-            classes(case, *form, *level, &server, &watch)
+            classes(case, *form, *level, gates, &server, &watch)
         })
     };
     let compared = match outside.with_server(status, work)? {

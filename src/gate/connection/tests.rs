@@ -221,3 +221,63 @@ fn a_begin_in_the_extended_protocol_begins_a_transaction_too() {
     connection.release().unwrap();
     assert_eq!(&connection.to_server[..], wire::query("SELECT 1"));
 }
+
+fn notice(severity: &str, message: &str) -> Frame {
+    let routine = if severity == "LOG" { "ProcSleep" } else { "exec_stmt_raise" };
+    let fields = [("S", severity), ("V", severity), ("M", message), ("R", routine)];
+    let fields: String = fields.iter().map(|(name, value)| format!("{name}{value}\0")).collect();
+    frame(&wire::frame(b'N', format!("{fields}\0").as_bytes()))
+}
+
+#[test]
+fn a_backend_stands_at_a_gate_inside_its_statement_until_it_is_let_go_and_tells_so() {
+    let mut connection = after(&[]);
+    connection.client_sent(query("INSERT INTO kv SELECT 1"), Mode::HeldInside).unwrap();
+    connection.release().unwrap();
+    let mut stands = |said: &str| {
+        connection.server_sent(notice("INFO", said)).unwrap();
+        let at = match connection.within() {
+            Within::Nowhere => "runs".to_owned(),
+            Within::AtGate(at) => format!("{at}: {}", at.statement.sql),
+            Within::OnTheWay(at) => format!("passes {at}"),
+            Within::LetGo(at) => format!("leaves {at}"),
+            Within::Past(at) => format!("past {at}"),
+        };
+        connection.leave_gate();
+        at
+    };
+    expect_test::expect![[r#"
+        before INSERT of kv: INSERT INTO kv SELECT 1
+        past before INSERT of kv
+        passes before INSERT of a row of kv
+        past before INSERT of a row of kv
+        before INSERT of a row of kv: INSERT INTO kv SELECT 1
+        past before INSERT of a row of kv
+        before UPDATE of x.kv: INSERT INTO kv SELECT 1
+        past before UPDATE of x.kv
+    "#]]
+    .assert_eq(
+        &[
+            "STATEMENT INSERT public.kv",
+            "ROW INSERT public.kv",
+            "ROW INSERT public.kv",
+            "STATEMENT UPDATE x.kv",
+        ]
+        .map(|gate| format!("{}\n{}\n", stands(&format!("{GATE}{gate}")), stands(PASSED)))
+        .concat(),
+    );
+    assert!(connection.to_client.is_empty(), "the client sees none of it");
+    connection.server_sent(ready(b'I')).unwrap();
+    assert_eq!(connection.within(), &Within::Nowhere);
+}
+
+#[test]
+fn a_wait_for_a_lock_of_ours_is_no_wait() {
+    for (class, reported) in [(CLASS, false), (CLASS + 1, false), (CLASS + 2, true)] {
+        let mut connection = after(&[]);
+        let waits =
+            format!("process 7 still waiting for ShareLock on advisory lock [5,{class},7,2] after 1.0 ms");
+        connection.server_sent(notice("LOG", &waits)).unwrap();
+        assert_eq!(connection.lock_wait == LockWait::Reported, reported, "{class}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::case::Case;
+use crate::case::{Case, Gates};
 use crate::check::{Claim, Judgement, Run};
 use crate::history::{
     Action, Column, ColumnKind, Datum, Failure, History, OpId, Outcome, Statement, Step, Table, Transaction,
@@ -37,7 +37,12 @@ impl Story {
         }
         history.outcomes = vec![vec![Outcome::Unfinished]; ops.len()];
         let sessions = ops.iter().map(|text| vec![text.parse().expect("an operation")]).collect();
-        let case = Case { isolation: Isolation::ReadCommitted, sessions, schedule: Schedule::default() };
+        let case = Case {
+            isolation: Isolation::ReadCommitted,
+            gates: Gates::Between,
+            sessions,
+            schedule: Schedule::default(),
+        };
         Self { case, history }
     }
 
@@ -107,7 +112,13 @@ impl Story {
     fn step(mut self, session: usize, statement: Statement) -> Self {
         let session = SessionId::new(session);
         let action = Action::Run { statements: vec![statement], transaction: Transaction::Open };
-        self.history.steps.push(Step { session, op: OpId { session, index: 0 }, action, wait: None });
+        self.history.steps.push(Step {
+            session,
+            op: OpId { session, index: 0 },
+            action,
+            wait: None,
+            inside: None,
+        });
         self
     }
 

@@ -123,7 +123,12 @@ mod tests {
     use crate::subject::Subject;
 
     fn case(sessions: Vec<Vec<Op>>) -> Case<Op> {
-        Case { isolation: Isolation::ReadCommitted, sessions, schedule: Schedule::default() }
+        Case {
+            isolation: Isolation::ReadCommitted,
+            gates: Default::default(),
+            sessions,
+            schedule: Schedule::default(),
+        }
     }
 
     /// The history of a run in which the sessions took turns as `order` says, operation by operation.

@@ -58,13 +58,21 @@ impl Builder<'_> {
                 let words = format!("✂ {}", fault.in_words(*whom));
                 lines.push(Line { marked, ..Line::new(Style::Yellow, words) });
             }
-            Action::Run { statements, .. } => {
+            Action::Run { .. } => {
+                let statements: Vec<_> = step.asked().collect();
                 for (index, statement) in statements.iter().enumerate() {
                     let last = index + 1 == statements.len();
-                    lines.push(Line { marked: marked && last, ..asked(statement) });
+                    let mut line = asked(statement);
+                    if index == 0 && self.finding.history.begins_inside(number).is_some() {
+                        line.text = format!("goes on inside: {}", line.text);
+                    }
+                    lines.push(Line { marked: marked && last, ..line });
                     if !last || step.wait.is_none() {
                         answers(&mut lines, statement);
                     }
+                }
+                if step.wait.is_none() {
+                    lines.extend(stops(step));
                 }
             }
         }
@@ -180,8 +188,15 @@ fn asked(statement: &Statement) -> Line {
     Line::new(style, clip(&visible(&text), STATEMENT_COLUMNS_MAX))
 }
 
+/// Where it has stopped inside a statement.
+fn stops(step: &Step) -> Option<Line> {
+    step.inside.as_ref().map(|inside| Line::new(Style::Yellow, format!("⏸ stops {inside}")))
+}
+
 fn answers_of_last(lines: &mut Vec<Line>, step: &Step) {
-    if let Some(statement) = step.statements().last() {
+    if step.inside.is_some() {
+        lines.extend(stops(step));
+    } else if let Some(statement) = step.statements().last() {
         answers(lines, statement);
     }
 }

@@ -321,10 +321,9 @@ impl Drawing<'_> {
     fn words_in_box(&mut self, step: &Step, x: f64, y: f64) {
         let statement = words::telling(step);
         let table = statement.and_then(|statement| words::table(&statement.sql)).unwrap_or_default();
-        let (class, last) = match (&step.wait, statement) {
-            (Some(wait), _) => ("whom", format!("waits for {}", words::names(&wait.for_sessions))),
-            (None, Some(statement)) => ("result", words::result(statement)),
-            (None, None) => ("result", String::new()),
+        let (class, last) = match &step.wait {
+            Some(wait) => ("whom", format!("waits for {}", words::names(&wait.for_sessions))),
+            None => ("result", words::outcome(step)),
         };
         // The server ended this wait by itself, so there is no other column in which its error could stand.
         let error = step.sqlstate().filter(|_| step.wait.as_ref().is_some_and(|wait| wait.until.is_some()));
@@ -357,13 +356,13 @@ impl Drawing<'_> {
              y=\"{}\" width=\"{width}\" height=\"{}\" rx=\"{}\"/>",
             number + 1,
             waited + 1,
-            escape(&words::telling(step).map(words::result).unwrap_or_default()),
+            escape(&words::outcome(step)),
             y + inset,
             height - 2.0 * inset,
             if self.scale.words == Words::InBoxes { 8 } else { 3 },
         ));
         if self.scale.words == Words::InBoxes {
-            let result = words::telling(step).map(words::result).unwrap_or_default();
+            let result = words::outcome(step);
             let text = format!("↳ {}  {}", waited + 1, result);
             self.text("result", x + 10.0, y + height / 2.0 + 4.0, &clip(&text, BOX_COLUMNS));
         }
@@ -396,7 +395,7 @@ impl Drawing<'_> {
 }
 
 fn tooltip(number: usize, step: &Step) -> String {
-    let result = words::telling(step).map(words::result).unwrap_or_default();
+    let result = words::outcome(step);
     let wait = step
         .wait
         .as_ref()

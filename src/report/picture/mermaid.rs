@@ -110,7 +110,7 @@ fn heading(picture: &Picture<'_>, step: &Step) -> String {
 
 fn released(lines: &mut Vec<String>, number: usize, step: &Step) {
     let text = clip(&words::step(step), STATEMENT_COLUMNS).into_owned();
-    if step.statements().is_empty() {
+    if words::telling(step).is_none() {
         lines.push(format!("    Note over {}: {} {}", step.session, number + 1, mermaid(&text)));
         return;
     }
@@ -127,7 +127,7 @@ fn released(lines: &mut Vec<String>, number: usize, step: &Step) {
 fn answered(lines: &mut Vec<String>, number: usize, step: &Step) {
     let Some(statement) = words::telling(step) else { return };
     let arrow = if statement.error.is_some() { "--x" } else { "-->>" };
-    let result = clip(&words::result(statement), RESULT_COLUMNS).into_owned();
+    let result = clip(&words::outcome(step), RESULT_COLUMNS).into_owned();
     // An arrow needs a text.
     let result = if result.is_empty() { "…".to_owned() } else { result };
     lines.push(format!("    {SERVER}{arrow}{}: {} {}", step.session, number + 1, mermaid(&result)));

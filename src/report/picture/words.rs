@@ -67,8 +67,16 @@ fn locks(asked: &str) -> bool {
 /// The statement that a step is about: the one that failed, before any ROLLBACK, or else the last one, behind any BEGIN
 /// and SET.
 pub(super) fn telling(step: &Step) -> Option<&Statement> {
-    let statements = step.statements();
-    statements.iter().find(|statement| statement.error.is_some()).or(statements.last())
+    let failed = step.statements().iter().find(|statement| statement.error.is_some());
+    failed.or(step.asked().last())
+}
+
+/// What came of a step, shortly: where it stopped inside a statement, or the result of its telling one.
+pub(super) fn outcome(step: &Step) -> String {
+    match &step.inside {
+        Some(inside) => format!("⏸ {inside}"),
+        None => telling(step).map(result).unwrap_or_default(),
+    }
 }
 
 fn verb_of_no_statement(action: &Action) -> &'static str {
@@ -149,7 +157,7 @@ pub(super) fn step(step: &Step) -> String {
     match &step.action {
         Action::Wake { slept_us } => format!("back-off over ({} ms)", *slept_us as f64 / 1e3),
         Action::Fault { fault, whom } => fault.in_words(*whom),
-        Action::Run { statements, .. } => statements.iter().map(statement).collect::<Vec<_>>().join("; "),
+        Action::Run { .. } => step.asked().map(statement).collect::<Vec<_>>().join("; "),
     }
 }
 

@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use super::*;
-use crate::history::{Action, OpId, ServerError, Step, Wait};
+use crate::history::{Action, Each, Inside, OpId, ServerError, Step, Wait};
 
 fn statement(sql: &str, params: &[Option<&str>]) -> Statement {
     let params: Vec<_> = params.iter().map(|value| value.map(str::to_owned)).collect();
@@ -16,7 +16,13 @@ fn statement(sql: &str, params: &[Option<&str>]) -> Statement {
 fn step(session: usize, statements: Vec<Statement>) -> Step {
     let session = SessionId::new(session);
     let op = OpId { session, index: 0 };
-    Step { session, op, action: Action::Run { statements, transaction: Default::default() }, wait: None }
+    Step {
+        session,
+        op,
+        action: Action::Run { statements, transaction: Default::default() },
+        wait: None,
+        inside: None,
+    }
 }
 
 fn history() -> History {
@@ -167,13 +173,21 @@ fn what_is_no_statement_is_refused() {
     let done = || step(0, vec![statement("SELECT 1", &[])]);
     let fault = Action::Fault { fault: crate::history::Fault::Terminate, whom: Some(SessionId::new(1)) };
     let lost = Action::Run { statements: Vec::new(), transaction: Transaction::Lost };
+    let inside = Inside {
+        statement: statement("UPDATE t SET a = 1", &[]),
+        verb: "UPDATE".into(),
+        each: Each::Row,
+        table: "t".into(),
+    };
     expect![[r#"
+        step 1 stops inside a statement (before UPDATE of a row of t), and such a case cannot be exported: the isolation tester sends whole statements; replay the case here
         step 1 is a fault (terminates the backend of B), and faults cannot be exported: no statement of a session brings one about; take the fault out of the case, or replay it here
         session A lost its connection at step 1, and the isolation tester would end there; replay the case here
         the case did not come to its end (sessions wait for locks that nobody will release), so neither would the export; replay it here
     "#]]
     .assert_eq(&format!(
-        "{}\n{}\n{}\n",
+        "{}\n{}\n{}\n{}\n",
+        refused(Step { inside: Some(inside), ..done() }, Ended::Complete),
         refused(Step { action: fault, ..done() }, Ended::Complete),
         refused(Step { action: lost, ..done() }, Ended::Complete),
         refused(done(), Ended::Stuck { waits: Vec::new() }),

@@ -47,7 +47,7 @@ fn step(picture: &Picture<'_>, number: usize, step: &Step) -> Value {
     match &step.action {
         Action::Wake { .. } | Action::Fault { .. } => out["wakes"] = words::step(step).into(),
         Action::Run { statements, .. } => {
-            out["statements"] = statements.iter().map(statement).collect();
+            out["statements"] = statements.iter().map(statement).chain(stopped(step)).collect();
         }
     }
     if let Some(wait) = &step.wait {
@@ -58,6 +58,13 @@ fn step(picture: &Picture<'_>, number: usize, step: &Step) -> Value {
         out["marked"] = true.into();
     }
     out
+}
+
+/// The statement inside which a step stopped.
+fn stopped(step: &Step) -> Option<Value> {
+    let inside = step.inside.as_ref()?;
+    let text = words::statement(&inside.statement);
+    Some(json!({ "text": clip(&text, STATEMENT_COLUMNS), "result": words::outcome(step) }))
 }
 
 fn statement(statement: &Statement) -> Value {
