@@ -112,7 +112,7 @@ impl<Op: Serialize + Clone> Report<Op> {
             found.opinion.judgements.iter().map(|(name, judgement)| (name.as_str(), judgement)).collect();
         shown.saved = saved;
         let edges = found.rows.as_ref().map(report::edges).unwrap_or_default();
-        Some(picture::html(&Picture { finding: &shown, edges: &edges }))
+        Some(picture::html(&Picture::of(&shown).with_edges(&edges)))
     }
 
     /// Why no serial order explains the finding, or what it is instead; none where there is no finding.

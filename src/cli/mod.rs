@@ -6,6 +6,7 @@ mod cells;
 mod check;
 mod db;
 mod demo;
+mod drawn;
 mod exit;
 mod explain;
 mod fuzz;

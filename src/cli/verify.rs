@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::Exit;
 use super::cells::{Finished, Place, cell, run_all};
-use super::explain::write;
+use super::drawn::write;
 use super::outside::Outside;
 use crate::campaign::{CASES, Campaign, CampaignError, Report, Verdict, lanes_by_default, regressions};
 use crate::explore::StrategyKind;

@@ -9,6 +9,7 @@ mod index;
 #[path = "../common/loud.rs"]
 mod loud;
 mod made;
+mod recorded;
 mod versions;
 
 use std::path::{Path, PathBuf};
@@ -211,7 +212,7 @@ fn dependencies_are_drawn_and_listed_and_the_cycle_stands_out() {
         edge(2, 3, "ww", Place::OnTheCycle),
         edge(0, 2, "so", Place::Beside),
     ];
-    let picture = Picture { finding: &finding, edges: &edges };
+    let picture = Picture::of(&finding).with_edges(&edges);
     let page = html(&picture);
     assert_eq!(page.matches("class=\"edge cycle\"").count(), 2);
     let written = Written::new("edges.html", &page);
