@@ -12,6 +12,7 @@ mod explain;
 mod fuzz;
 mod matrix;
 mod outside;
+mod page;
 mod remedy;
 mod replay;
 mod shrink;
