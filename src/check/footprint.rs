@@ -143,6 +143,11 @@ impl Surveyor {
         found
     }
 
+    /// Whether it is known what a statement may touch.
+    pub(super) fn understands(&mut self, sql: &str) -> bool {
+        !self.known(sql).reach.is_anything()
+    }
+
     fn alone(&mut self, step: &Step) -> Footprint {
         if matches!(step.action, Action::Fault { .. }) {
             return Footprint { session: step.session, is_fault: true, ..Footprint::default() };
