@@ -380,7 +380,7 @@ impl<S: Subject> Campaign<S> {
         exhausted: Option<Exhausted>,
     ) -> Result<Report<S::Op>, CampaignError> {
         let mut contention = Contention::default();
-        let mut coverage = Coverage::default();
+        let mut classes = Coverage::default();
         let mut effort = Effort::default();
         let (mut cases, mut serial) = (0, 0);
         for result in &results {
@@ -388,9 +388,9 @@ impl<S: Subject> Campaign<S> {
             serial += result.serial;
             contention += result.contention;
             effort += result.effort;
-            coverage += result.coverage.clone();
+            classes += result.coverage.clone();
         }
-        let mut coverage = Covered { waiting, exhausted, ..coverage.covered() };
+        let mut coverage = Covered { waiting, exhausted, ..classes.covered() };
         let violation = results.iter().find_map(|result| result.violation.as_ref());
         let finding = match violation {
             Some(violation) => Some(worker::on_this_thread(minimize::minimize(setup, violation))??),
@@ -409,6 +409,7 @@ impl<S: Subject> Campaign<S> {
             contention,
             effort,
             coverage,
+            classes,
             finding,
         })
     }

@@ -9,7 +9,7 @@ use super::Finding;
 use super::explain::told;
 use crate::check::Judgement;
 use crate::check::contention::Contention;
-use crate::check::coverage::{Covered, Exhausted};
+use crate::check::coverage::{Coverage, Covered, Exhausted};
 use crate::check::effort::Effort;
 use crate::isolation::Isolation;
 use crate::replay::{CaseFile, CaseFileError, step_texts};
@@ -69,6 +69,8 @@ pub struct Report<Op> {
     pub effort: Effort,
     /// How much of what could happen they covered.
     pub coverage: Covered,
+    /// The same class by class, so that what several campaigns covered together can be told.
+    pub classes: Coverage,
     /// The violation in its smallest form.
     pub finding: Option<Finding<Op>>,
 }
@@ -112,7 +114,7 @@ impl<Op: Serialize + Clone> Report<Op> {
             found.opinion.judgements.iter().map(|(name, judgement)| (name.as_str(), judgement)).collect();
         shown.saved = saved;
         let edges = found.rows.as_ref().map(report::edges).unwrap_or_default();
-        Some(picture::html(&Picture { finding: &shown, edges: &edges }))
+        Some(picture::html(&Picture::of(&shown).with_edges(&edges)))
     }
 
     /// Why no serial order explains the finding, or what it is instead; none where there is no finding.

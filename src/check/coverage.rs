@@ -62,6 +62,11 @@ impl Surveyor {
         Survey { coverage, dependencies }
     }
 
+    /// Whether it is known what a statement may touch; if not, that may be anything.
+    pub fn understands(&mut self, sql: &str) -> bool {
+        self.0.understands(sql)
+    }
+
     /// What each step touches, so that a strategy knows which steps of a program conflict.
     pub fn touched(&mut self, history: &History, isolation: Isolation) -> Vec<Touch> {
         self.0.footprints(history, isolation).steps.iter().map(Footprint::touch).collect()

@@ -144,6 +144,11 @@ impl Surveyor {
         found
     }
 
+    /// Whether it is known what a statement may touch.
+    pub(super) fn understands(&mut self, sql: &str) -> bool {
+        !self.known(sql).reach.is_anything()
+    }
+
     /// What a step does; of the last that it asked only that it begins, where `only_begins` says so.
     fn alone(&mut self, step: &Step, only_begins: Option<&Statement>) -> Footprint {
         if matches!(step.action, Action::Fault { .. }) {

@@ -2,16 +2,19 @@
 
 mod case;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::Exit;
+use super::drawn::Drawn;
+use super::exit::WrongUsage;
 use super::outside::Outside;
 use super::verify::Format;
 use crate::check::graph::Model;
 use crate::histories::{HistoryError, Judged, KeyOrder, Ruling, read};
-use crate::report::checked;
+use crate::report::picture::Picture;
+use crate::report::{Page, checked};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -28,6 +31,8 @@ pub(super) struct CheckArgs {
     /// How to write the result.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    drawn: Drawn,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -52,10 +57,18 @@ impl From<Keys> for KeyOrder {
 }
 
 pub(super) fn run(args: CheckArgs, outside: &Outside) -> anyhow::Result<Exit> {
+    if args.drawn.is_any() && args.files.len() > 1 {
+        let why = format!("a picture shows one history, and {} files are named: name one", args.files.len());
+        return Err(WrongUsage(why).into());
+    }
+    if args.drawn.is_markdown() && args.format == Format::Json {
+        let why = "--markdown and --format json both say what is printed: leave one of them out";
+        return Err(WrongUsage(why.to_owned()).into());
+    }
     let mut exits = Vec::new();
     for file in &args.files {
         if case::is_case(file) {
-            let checked = case::check(file, args.model, args.format, outside);
+            let checked = case::check(file, &args, outside);
             exits.push(checked.unwrap_or_else(|error| {
                 eprintln!("error: {error}");
                 super::exit::of(&error)
@@ -67,10 +80,7 @@ pub(super) fn run(args: CheckArgs, outside: &Outside) -> anyhow::Result<Exit> {
         }
         match read(file, args.keys.into()).map(|recorded| recorded.judge(args.model)) {
             Ok(judged) => {
-                match args.format {
-                    Format::Human => print!("{}", checked::text(file, &judged, outside.page)),
-                    Format::Json => println!("{}", checked::line(file, &judged)),
-                }
+                show(file, &judged, &args, outside.page)?;
                 exits.push(of_judged(&judged));
             }
             Err(error) => {
@@ -82,6 +92,20 @@ pub(super) fn run(args: CheckArgs, outside: &Outside) -> anyhow::Result<Exit> {
     // A violation is certain whatever the other files are; what could not be read is no verdict.
     let worst = [Exit::Violated, Exit::Usage, Exit::CouldNot].into_iter().find(|exit| exits.contains(exit));
     Ok(worst.unwrap_or(Exit::Verified))
+}
+
+fn show(file: &Path, judged: &Judged, args: &CheckArgs, page: Page) -> anyhow::Result<()> {
+    match args.format {
+        _ if args.drawn.is_markdown() => {}
+        Format::Human => print!("{}", checked::text(file, judged, page)),
+        Format::Json => println!("{}", checked::line(file, judged)),
+    }
+    if args.drawn.is_any() {
+        let title = format!("{} against {}", file.display(), judged.model);
+        let listing = checked::text(file, judged, Page::PLAIN);
+        args.drawn.draw(&Picture::of_recorded(&title, judged), &listing)?;
+    }
+    Ok(())
 }
 
 fn of_judged(judged: &Judged) -> Exit {

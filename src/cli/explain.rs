@@ -1,17 +1,18 @@
 //! `pgweave explain`: runs a case file, follows its rows through a second run, and draws and tells what happened.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::Exit;
+use super::drawn::Drawn;
 use super::outside::Outside;
 use super::replay::registry_case;
 use super::verify::REPLAY;
 use crate::campaign::{Explained, Replayer};
 use crate::registry::Op;
-use crate::report::picture::{self, Picture};
+use crate::report::picture::Picture;
 use crate::report::progress::Status;
 use crate::report::{self, Finding, Page, Saved};
 
@@ -19,15 +20,8 @@ use crate::report::{self, Finding, Page, Saved};
 pub(super) struct ExplainArgs {
     /// The case file.
     file: PathBuf,
-    /// Write a page that one can walk through.
-    #[arg(long, value_name = "OUT")]
-    html: Option<PathBuf>,
-    /// Write the lanes as an SVG document.
-    #[arg(long, value_name = "OUT")]
-    svg: Option<PathBuf>,
-    /// Print Markdown with a sequence diagram, for a pull request or the summary of a job.
-    #[arg(long)]
-    markdown: bool,
+    #[command(flatten)]
+    drawn: Drawn,
 }
 
 pub(super) fn run(args: ExplainArgs, outside: &Outside) -> anyhow::Result<Exit> {
@@ -55,30 +49,13 @@ fn show(args: &ExplainArgs, explained: &Explained<Op>, page: Page) -> anyhow::Re
     finding.judgements = replayed.judgements().collect();
     finding.explanation = Some(&explanation);
     finding.saved = Some(Saved { file: &args.file, command: REPLAY });
-    let picture = Picture { finding: &finding, edges: &edges };
-    if let Some(file) = &args.html {
-        write(file, &picture::html(&picture))?;
+    if args.drawn.is_any() {
+        let listing = report::listing(&finding, Page::PLAIN);
+        return args.drawn.draw(&Picture::of(&finding).with_edges(&edges), &listing);
     }
-    if let Some(file) = &args.svg {
-        write(file, &picture::svg(&picture))?;
-    }
-    if args.markdown {
-        print!("{}", picture::markdown(&picture));
-    }
-    if args.html.is_none() && args.svg.is_none() && !args.markdown {
-        print!("{}", report::listing(&finding, page));
-        eprintln!(
-            "hint     --html FILE writes a page to walk through, --svg FILE its picture, --markdown prints both in words"
-        );
-    }
-    Ok(())
-}
-
-/// Writes a page where it was asked for, and says so.
-pub(super) fn write(file: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(file, text).map_err(|error| {
-        anyhow::anyhow!("cannot write {}: {error}; name a file in a folder that is there", file.display())
-    })?;
-    eprintln!("wrote    {}", file.display());
+    print!("{}", report::listing(&finding, page));
+    eprintln!(
+        "hint     --html FILE writes a page to walk through, --svg FILE its picture, --markdown prints both in words"
+    );
     Ok(())
 }

@@ -9,17 +9,16 @@ use clap::{Args, ValueEnum};
 
 use super::Exit;
 use super::cells::{Finished, Place, cell, run_all};
-use super::explain::write;
 use super::outside::Outside;
+use super::page;
 use crate::campaign::{CASES, Campaign, CampaignError, Report, Verdict, lanes_by_default, regressions};
 use crate::case::Gates;
 use crate::explore::StrategyKind;
 use crate::isolation::Isolation;
 use crate::registry::{Op, Variant};
-use crate::report::index::{self, Found, Index};
 use crate::report::json::{Shown, cell_line, total_line};
 use crate::report::progress::Status;
-use crate::report::{Cell, Match, Page, Saved, Total, github, one_cell, table};
+use crate::report::{Cell, Match, Saved, Total, github, one_cell, table};
 
 /// The command that a user types to replay a file.
 pub(super) const REPLAY: &str = "cargo xtask replay";
@@ -125,7 +124,7 @@ pub(super) fn run(args: VerifyArgs, outside: &Outside) -> anyhow::Result<Exit> {
     };
     let cells: Vec<Cell> = places.iter().zip(&reports).map(|(place, report)| cell(*place, report)).collect();
     if let Some(file) = &args.html {
-        write_page(file, &args.how, &cells, &reports, started)?;
+        draw(file, &args.how, &cells, &reports, started)?;
     }
     match (places.as_slice(), reports.as_slice()) {
         ([_], [report]) => show_one(&args, outside, &cells[0], report),
@@ -201,7 +200,8 @@ fn show_one(args: &VerifyArgs, outside: &Outside, cell: &Cell, report: &Report<O
     })
 }
 
-fn write_page(
+/// The page of all cells, where each case that was found tells the command that finds it again.
+fn draw(
     file: &Path,
     how: &How,
     cells: &[Cell],
@@ -210,19 +210,10 @@ fn write_page(
 ) -> anyhow::Result<()> {
     let found = |(place, (cell, report)): (usize, (&Cell, &Report<Op>))| {
         let again = format!("cargo xtask verify --variant {} --isolation {}", cell.variant, cell.isolation);
-        let tales = report.explanation().map(|explanation| explanation.tales).unwrap_or_default();
-        Some(Found {
-            cell: place,
-            anomaly: tales.into_iter().next().map(|tale| tale.name),
-            listing: report.listing(None, Page::PLAIN)?,
-            page: report.page(None)?,
-            command: format!("{again} {}", how.in_words()),
-        })
+        page::found(report, place, None, format!("{again} {}", how.in_words()))
     };
-    let total = Total::of(cells, started.elapsed());
     let found = cells.iter().zip(reports).enumerate().filter_map(found).collect();
-    let page = index::html(&Index { subject: "registry", cells, total: &total, found });
-    write(file, &page)
+    page::write_page(file, cells, found, started.elapsed())
 }
 
 fn show_all(

@@ -136,71 +136,22 @@ impl Teller<'_> {
     fn operations(&self, txn: Txn) -> String {
         const SHOWN_MAX: usize = 8;
         let all = self.observed.operations(txn);
-        let mut shown: Vec<String> = all.iter().take(SHOWN_MAX).map(|op| self.operation(*op)).collect();
+        let mut shown: Vec<String> =
+            all.iter().take(SHOWN_MAX).map(|op| operation(*op, self.words)).collect();
         if all.len() > SHOWN_MAX {
             shown.push(format!("and {} more", all.len() - SHOWN_MAX));
         }
         shown.join(", ")
     }
 
-    fn operation(&self, operation: Operation) -> String {
-        let (key, version) = (self.words.key(operation.key()), operation.version());
-        match (operation.action(), self.words.shape()) {
-            (Action::Read, _) if version == Version::UNKNOWN => format!("read {key}"),
-            (Action::Read, _) => format!("read {} of {key}", self.words.read(operation.key(), version)),
-            (Action::Write, _) if version == Version::UNKNOWN => format!("wrote {key}"),
-            (Action::Write, Shape::List) => {
-                format!("appended {} to {key}", self.words.written(operation.key(), version))
-            }
-            (Action::Write, Shape::Register) => {
-                format!("wrote {} to {key}", self.words.written(operation.key(), version))
-            }
-        }
-    }
-
     /// Why one transaction comes before the next.
     fn link(&self, link: &Link) -> String {
         let (from, to) = (self.name(link.from), self.name(link.to));
-        let why = match reason(self.observed, link) {
-            Some(reason) => self.why(link, &reason, &from, &to),
-            None if link.kind == Kinds::SESSION => {
-                let session = self.observed.transaction(link.from).session;
-                format!("{from} came before {to} in session {}", self.words.session(session))
-            }
-            None => format!("{from} had been answered before {to} was asked for"),
-        };
+        let why = because(link, self.observed, self.words, (&from, &to));
         if link.kind.meets(Kinds::SESSION.or(Kinds::REAL_TIME)) {
             return format!("{why}.");
         }
         format!("{why}, so {from} comes before {to}.")
-    }
-
-    fn why(&self, link: &Link, reason: &Reason, from: &str, to: &str) -> String {
-        let key = self.words.key(reason.key);
-        let written = |version| self.words.written(reason.key, version);
-        let earlier = reason.from_version;
-        let later = written(reason.to_version);
-        match (link.kind, self.words.shape()) {
-            (Kinds::WR, Shape::List) => {
-                let read = self.words.read(reason.key, earlier);
-                format!("{from} appended {later} to {key}, and {to} read {read}")
-            }
-            (Kinds::WR, Shape::Register) => format!("{from} wrote {later} to {key}, and {to} read it"),
-            (Kinds::WW, Shape::List) => {
-                format!("{from} appended {} to {key}, and {to} appended {later} after it", written(earlier))
-            }
-            (Kinds::WW, Shape::Register) => {
-                format!("{from} wrote {} to {key}, and {to} replaced it by {later}", written(earlier))
-            }
-            (_, Shape::List) => {
-                let read = self.words.read(reason.key, earlier);
-                format!("{from} read {read} of {key}, without the {later} that {to} appended")
-            }
-            (_, Shape::Register) => {
-                let read = self.words.read(reason.key, earlier);
-                format!("{from} read {read} of {key}, and {to} replaced it by {later}")
-            }
-        }
     }
 
     fn conclusion(&self, cycle: &Cycle) -> String {
@@ -261,6 +212,63 @@ impl Teller<'_> {
             format!("[… {}]", self.words.written(key, version))
         } else {
             self.words.read(key, version)
+        }
+    }
+}
+
+/// Why one transaction comes before another, in words that name the two: `T1 wrote 3 to x, and T2 read it`.
+pub(super) fn because(link: &Link, observed: &Observed, words: &dyn Words, names: (&str, &str)) -> String {
+    let (from, to) = names;
+    match reason(observed, link) {
+        Some(reason) => why(link, &reason, words, names),
+        None if link.kind == Kinds::SESSION => {
+            let session = observed.transaction(link.from).session;
+            format!("{from} came before {to} in session {}", words.session(session))
+        }
+        None => format!("{from} had been answered before {to} was asked for"),
+    }
+}
+
+fn why(link: &Link, reason: &Reason, words: &dyn Words, (from, to): (&str, &str)) -> String {
+    let key = words.key(reason.key);
+    let written = |version| words.written(reason.key, version);
+    let earlier = reason.from_version;
+    let later = written(reason.to_version);
+    match (link.kind, words.shape()) {
+        (Kinds::WR, Shape::List) => {
+            let read = words.read(reason.key, earlier);
+            format!("{from} appended {later} to {key}, and {to} read {read}")
+        }
+        (Kinds::WR, Shape::Register) => format!("{from} wrote {later} to {key}, and {to} read it"),
+        (Kinds::WW, Shape::List) => {
+            format!("{from} appended {} to {key}, and {to} appended {later} after it", written(earlier))
+        }
+        (Kinds::WW, Shape::Register) => {
+            format!("{from} wrote {} to {key}, and {to} replaced it by {later}", written(earlier))
+        }
+        (_, Shape::List) => {
+            let read = words.read(reason.key, earlier);
+            format!("{from} read {read} of {key}, without the {later} that {to} appended")
+        }
+        (_, Shape::Register) => {
+            let read = words.read(reason.key, earlier);
+            format!("{from} read {read} of {key}, and {to} replaced it by {later}")
+        }
+    }
+}
+
+/// What an operation did: `read [1 2] of x`.
+pub(super) fn operation(operation: Operation, words: &dyn Words) -> String {
+    let (key, version) = (words.key(operation.key()), operation.version());
+    match (operation.action(), words.shape()) {
+        (Action::Read, _) if version == Version::UNKNOWN => format!("read {key}"),
+        (Action::Read, _) => format!("read {} of {key}", words.read(operation.key(), version)),
+        (Action::Write, _) if version == Version::UNKNOWN => format!("wrote {key}"),
+        (Action::Write, Shape::List) => {
+            format!("appended {} to {key}", words.written(operation.key(), version))
+        }
+        (Action::Write, Shape::Register) => {
+            format!("wrote {} to {key}", words.written(operation.key(), version))
         }
     }
 }

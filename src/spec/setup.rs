@@ -7,6 +7,9 @@ use super::message::Table;
 use super::stage::Stage;
 use super::syntax::Spec;
 use super::transcript::{LOST, Transcript, printed};
+use crate::check::catalogue::Catalogue;
+use crate::isolation::Isolation;
+use crate::weave::LaneError;
 
 impl Stage {
     pub(super) async fn set_up(&mut self, spec: &Spec, out: &mut Transcript) -> Result<(), PlayError> {
@@ -50,6 +53,15 @@ impl Stage {
             }
         }
         Ok(())
+    }
+
+    /// Sets the spec up, only to look at its tables; see [`Observer::look`](crate::weave::Observer::look).
+    pub(super) async fn catalogue(&mut self, spec: &Spec) -> Result<(Catalogue, Isolation), PlayError> {
+        let mut unread = Transcript::default();
+        self.set_up(spec, &mut unread).await?;
+        let (catalogue, by_default) = self.observer.look().await.map_err(LaneError::from)?;
+        self.tear_down(spec, &mut unread).await?;
+        Ok((catalogue, self.options.isolation.unwrap_or(by_default)))
     }
 
     /// Asks past the steps. What waits for a transaction that no step has ended would wait for ever.

@@ -1,4 +1,5 @@
-//! Plays permutation after permutation, whatever becomes of each: a stage on which one has broken down is replaced.
+//! Plays permutation after permutation, whatever becomes of each: a stage on which one has broken down, or has left a
+//! transaction open, is replaced.
 
 use super::error::PlayError;
 use super::play::Played;
@@ -6,7 +7,9 @@ use super::room::Room;
 use super::stage::{Stage, StageError, StageOptions};
 use super::syntax::{Permutation, Spec};
 use super::transcript::Transcript;
+use crate::check::catalogue::Catalogue;
 use crate::explore::Strategy;
+use crate::isolation::Isolation;
 
 /// A spec with a stage that is opened when it is needed.
 pub struct Theatre<'a> {
@@ -46,6 +49,17 @@ impl<'a> Theatre<'a> {
         self.close(stage, attempt).await
     }
 
+    /// What the catalogue tells of the spec's tables once it has been set up, and the level of transactions that ask for
+    /// none; nothing where it cannot be set up. Must be called on a `LocalSet`.
+    ///
+    /// # Errors
+    /// When no stage can be opened.
+    pub async fn catalogue(&mut self) -> Result<Option<(Catalogue, Isolation)>, StageError> {
+        let mut stage = self.open().await?;
+        let learnt = stage.catalogue(self.spec).await;
+        Ok(self.close(stage, learnt).await?.ok())
+    }
+
     async fn open(&mut self) -> Result<Stage, StageError> {
         match self.stage.take() {
             Some(stage) => Ok(stage),
@@ -53,8 +67,13 @@ impl<'a> Theatre<'a> {
         }
     }
 
-    async fn close(&mut self, mut stage: Stage, attempt: Attempt) -> Result<Attempt, StageError> {
-        if attempt.is_ok() {
+    /// What a permutation leaves open would be there in the next one: then that gets a stage of its own.
+    async fn close<T>(
+        &mut self,
+        mut stage: Stage,
+        attempt: Result<T, PlayError>,
+    ) -> Result<Result<T, PlayError>, StageError> {
+        if attempt.is_ok() && !stage.has_open_transaction() {
             self.stage = Some(stage);
         } else {
             stage.give_up(self.spec).await?;

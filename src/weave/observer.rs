@@ -12,6 +12,7 @@ use super::tables::Tables;
 use crate::case::Gates;
 use crate::check::catalogue::Catalogue;
 use crate::history::{Answer, State};
+use crate::isolation::Isolation;
 use crate::rows::{Answers, Catalog, Followed, Lying};
 
 /// Who holds up one backend: process ids. 0 stands for a prepared transaction, which no session owns.
@@ -34,6 +35,9 @@ pub struct Observer {
     /// Whether the triggers are there that stop statements inside.
     gates: Gates,
 }
+
+/// Not what this connection has set for itself.
+const DEFAULT_LEVEL: &str = "SELECT reset_val FROM pg_settings WHERE name = 'default_transaction_isolation'";
 
 /// Waits for a lock that should be free are a mistake, and must not become a hang.
 const SETTINGS: &str =
@@ -106,6 +110,18 @@ impl Observer {
     /// Whatever the server says.
     pub async fn pid(&mut self) -> Result<i32, sqlx::Error> {
         sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut self.connection).await
+    }
+
+    /// What the catalogue tells of the tables that there are now, and the level of transactions that ask for none. Nothing is
+    /// changed or copied.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn look(&mut self) -> Result<(Catalogue, Isolation), sqlx::Error> {
+        let catalogue = Tables::look(&mut self.connection).await?;
+        let text: String = sqlx::query_scalar(DEFAULT_LEVEL).fetch_one(&mut self.connection).await?;
+        let level = Isolation::ALL.into_iter().find(|level| level.guc() == text);
+        Ok((catalogue, level.unwrap_or(Isolation::Serializable)))
     }
 
     /// Who holds up each of `pids` at this moment.

@@ -105,8 +105,7 @@ impl Tables {
         }
         let tables = parents_first(tables);
         let sequences = sequences(&mut *connection).await?;
-        let named: Vec<_> = tables.iter().map(|table| (table.oid, table.name.clone())).collect();
-        let catalogue = facts::learn(connection, &named).await?;
+        let catalogue = Self::look(connection).await?;
         let prepare = copy_aside(&tables) + &reset_function(&tables, &sequences);
         sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await?;
         let rows: i64 =
@@ -114,6 +113,16 @@ impl Tables {
         let (truncate, vacuum, read) = (truncate(&tables), vacuum(&tables), read(&tables));
         let (rows, wear) = (usize::try_from(rows).unwrap_or(0), Wear::default());
         Ok(Self { tables, truncate, vacuum, read, resets: 0, rows, long: false, wear, catalogue })
+    }
+
+    /// Reads the catalogue alone.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn look(connection: &mut PgConnection) -> Result<Catalogue, sqlx::Error> {
+        let rows = sqlx::query(TABLES).fetch_all(&mut *connection).await?;
+        let named: Vec<_> = rows.iter().map(|row| (row.get("oid"), row.get("name"))).collect();
+        facts::learn(connection, &named).await
     }
 
     /// Brings back the first state.

@@ -132,3 +132,32 @@ fn a_verification_writes_its_page() {
     browser.follow("#case-2 [data-page]");
     assert!(browser.text(".verdict.anomaly").contains("would have stopped it."));
 }
+
+/// Several rounds of one cell are one cell, and the case leads to its page and tells how to replay it.
+#[test]
+fn a_hunt_writes_the_same_page() {
+    let (page, folder) = (Written::new("index-fuzz.html", ""), Written::new("fuzz-cases", ""));
+    std::fs::remove_file(&folder.path).and_then(|()| std::fs::create_dir(&folder.path)).expect("a folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_pgweave"))
+        .args(["fuzz", "--minutes", "0", "--variant", "register/naive", "--cases", "40", "--html"])
+        .arg(&page.path)
+        .arg("--save")
+        .arg(&folder.path)
+        .output()
+        .expect("pgweave runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let saved: Vec<_> = std::fs::read_dir(&folder.path).expect("a folder").flatten().collect();
+    std::fs::remove_dir_all(&folder.path).expect("it can be removed");
+    assert_eq!(output.status.code(), Some(0), "a PostgreSQL server is needed: {said}");
+    assert!(said.contains("wrote "), "{said}");
+    let Some(mut browser) = Browser::open(&page.path, "#case-1", Scheme::Light) else { return };
+    assert_eq!(browser.evaluate("document.querySelectorAll('table.cells tbody td').length"), 4);
+    let cases = browser.evaluate("document.querySelectorAll('#found details').length");
+    assert_eq!(cases, saved.len(), "each case that was saved is on the page");
+    assert!(browser.text("#case-1").contains("cargo xtask replay"), "{}", browser.text("#case-1"));
+    assert!(browser.text("table.covered tbody").contains("register/naive"));
+    browser.follow("#case-1 [data-page]");
+    assert!(browser.text("footer").contains("cargo xtask replay"));
+    browser.press("ArrowLeft");
+    assert!(browser.text("#what").starts_with("Step"));
+}

@@ -1,6 +1,8 @@
 //! Histories made by hand.
 
 use pgweave::history::{Action, History, OpId, Outcome, Statement, Step, Transaction, Wait};
+use pgweave::report::picture::{Edge, Place};
+use pgweave::report::{Became, Chain, Link};
 use pgweave::schedule::SessionId;
 
 fn statement(sql: &str, tag: &str) -> Statement {
@@ -75,4 +77,66 @@ pub fn long(length: usize) -> History {
         step(session, made, transaction)
     };
     History { steps: (0..length).map(turn).collect(), outcomes: done(3), ..History::default() }
+}
+
+/// The versions of the three counters of a [`long`] history, each of which one session writes, and which of them each
+/// session would see: its own, and what is committed of the others.
+pub fn versions(history: &History) -> Vec<Chain> {
+    (0..3).map(|row| versions_of(history, row)).collect()
+}
+
+fn versions_of(history: &History, row: usize) -> Chain {
+    let first = Link { step: None, words: "n 7".to_owned(), written: 0, became: Became::First, decided: 0 };
+    let mut chain =
+        Chain { row: format!("counters #{row}"), versions: vec![first], seen: vec![vec![(0, Some(0))]; 3] };
+    for (number, step) in history.steps.iter().enumerate().filter(|(_, step)| step.session.index() == row) {
+        let moment = number + 1;
+        let place = chain.versions.len();
+        match step.statements()[0].verb().as_str() {
+            "UPDATE" => {
+                chain.versions.push(Link {
+                    step: Some(number),
+                    words: format!("{} changed n of counters #{row} to {number}", step.session),
+                    written: moment,
+                    became: Became::Committed,
+                    // Filled in by the COMMIT, if there is one.
+                    decided: history.steps.len() + 1,
+                });
+                chain.seen[row].push((moment, Some(place)));
+            }
+            "COMMIT" => {
+                let waiting = chain.versions.iter_mut().filter(|version| version.decided > moment);
+                waiting.for_each(|version| version.decided = moment);
+                let others = chain.seen.iter_mut().enumerate().filter(|(session, _)| *session != row);
+                others.for_each(|(_, seen)| seen.push((moment, Some(place - 1))));
+            }
+            _ => {}
+        }
+    }
+    chain
+}
+
+/// What a [`long`] history's reads of one counter depend on, and what depends on them. The first circle is called a cycle.
+pub fn dependencies(history: &History) -> Vec<Edge> {
+    let (mut edges, mut written, mut committed, mut readers) = (Vec::new(), None, None, Vec::new());
+    for (number, step) in history.steps.iter().enumerate() {
+        let mut edge = |from: usize, kind: &str| {
+            let place = if edges.len() < 2 { Place::OnTheCycle } else { Place::Beside };
+            let label = format!("step {} and step {} meet at counters #1", from + 1, number + 1);
+            edges.push(Edge { from, to: number, kind: kind.to_owned(), label, place });
+        };
+        match (step.session.index(), step.statements()[0].verb().as_str()) {
+            (1, "UPDATE") => {
+                readers.drain(..).for_each(|reader| edge(reader, "rw"));
+                written = Some(number);
+            }
+            (1, "COMMIT") => committed = written,
+            (0 | 2, "BEGIN") => {
+                committed.into_iter().for_each(|writer| edge(writer, "wr"));
+                readers.push(number);
+            }
+            _ => {}
+        }
+    }
+    edges
 }

@@ -9,6 +9,7 @@ mod index;
 #[path = "../common/loud.rs"]
 mod loud;
 mod made;
+mod recorded;
 mod versions;
 
 use std::path::{Path, PathBuf};
@@ -16,8 +17,8 @@ use std::process::Command;
 
 use pgweave::check::{Evidence, Judgement};
 use pgweave::history::History;
-use pgweave::report::Finding;
 use pgweave::report::picture::{Edge, Picture, Place, html, svg};
+use pgweave::report::{Explanation, Finding};
 
 use browser::{Browser, Scheme};
 
@@ -211,7 +212,7 @@ fn dependencies_are_drawn_and_listed_and_the_cycle_stands_out() {
         edge(2, 3, "ww", Place::OnTheCycle),
         edge(0, 2, "so", Place::Beside),
     ];
-    let picture = Picture { finding: &finding, edges: &edges };
+    let picture = Picture::of(&finding).with_edges(&edges);
     let page = html(&picture);
     assert_eq!(page.matches("class=\"edge cycle\"").count(), 2);
     let written = Written::new("edges.html", &page);
@@ -225,11 +226,17 @@ fn dependencies_are_drawn_and_listed_and_the_cycle_stands_out() {
     assert_ne!(strokes[0], strokes[1]);
 }
 
+/// With the versions of the rows and what depends on what: the heaviest page that there is.
 #[test]
 fn two_thousand_steps_stay_usable() {
     let (history, judgement) = (made::long(2_000), violated());
-    let finding = finding(&history, &[&["count"], &["count"], &["count"]], &judgement);
-    let page = html(&Picture::of(&finding));
+    let explanation = Explanation { chains: made::versions(&history), ..Explanation::default() };
+    let edges = made::dependencies(&history);
+    assert_eq!(explanation.chains.iter().map(|chain| chain.versions.len()).sum::<usize>(), 1_004);
+    assert!(edges.len() > 600, "{}", edges.len());
+    let mut finding = finding(&history, &[&["count"], &["count"], &["count"]], &judgement);
+    finding.explanation = Some(&explanation);
+    let page = html(&Picture::of(&finding).with_edges(&edges));
     assert!(page.len() < 3_000_000, "{} bytes", page.len());
     let written = Written::new("long.html", &page);
     let Some(mut browser) = Browser::open(&written.path, "#step=1234", Scheme::Light) else { return };
@@ -238,10 +245,17 @@ fn two_thousand_steps_stay_usable() {
     assert_eq!(browser.evaluate(in_sight), true, "the lanes have scrolled to the step");
     let name = "document.querySelector('.lanes .names').getBoundingClientRect().left >= 0";
     assert_eq!(browser.evaluate(name), true, "the names of the sessions have come along");
+    let seen = "[...document.querySelectorAll('.chain li.is-seen')].map(li => [li.querySelector('p').innerText, \
+                li.querySelector('.seen').innerText].join('|')).join('\\n')";
+    let before = browser.evaluate(seen);
     for _ in 0..20 {
         browser.press("ArrowLeft");
     }
     assert!(browser.text("#what").starts_with("Step 1214 of 2000"));
+    let after = browser.evaluate(seen);
+    assert_ne!(before, after, "the versions have gone along");
+    assert!(after.as_str().unwrap_or_default().contains("seen by A"), "{after}");
+    assert_eq!(browser.evaluate("document.querySelectorAll('#dependencies li.cycle').length"), 2);
     assert_eq!(browser.evaluate("document.querySelectorAll('table.listing tbody tr').length"), 2_000);
 }
 

@@ -1,7 +1,7 @@
 //! Every interleaving of a spec, and every level.
 
 use pgweave::spec::batch::reins_of;
-use pgweave::spec::{Coverage, StageOptions, run_at_levels, run_everywhere};
+use pgweave::spec::{Courses, Coverage, Extent, StageOptions, run_at_levels, run_everywhere};
 
 use super::{in_house, server, spec};
 
@@ -13,13 +13,17 @@ session s2 step r2 { SELECT v FROM t; } step w2 { UPDATE t SET v = 2; }
 permutation r1 w1 r2 w2
 ";
 
+fn all(most: usize) -> Extent {
+    Extent { courses: Courses::All, most }
+}
+
 #[test]
 fn outcomes_that_were_never_listed_are_found() {
     let (spec, server) = (spec(COUNTER), server());
     let reins = reins_of(&server);
     let found = in_house(&server, async |house| {
         let options = StageOptions { reins, ..StageOptions::default() };
-        run_everywhere(&spec, "counter", house.room(), options, 100, || false).await.unwrap()
+        run_everywhere(&spec, "counter", house.room(), options, all(100), || false).await.unwrap()
     });
     // Two sessions of two steps have six interleavings. The readers see 0 and 1, 2 and 0, or both 0.
     assert_eq!((found.listed, found.listed_outcomes, found.ran), (1, 1, 6));
@@ -32,7 +36,9 @@ fn outcomes_that_were_never_listed_are_found() {
 fn a_limit_is_told() {
     let spec = spec(COUNTER);
     let found = in_house(&server(), async |house| {
-        run_everywhere(&spec, "counter", house.room(), StageOptions::default(), 4, || false).await.unwrap()
+        run_everywhere(&spec, "counter", house.room(), StageOptions::default(), all(4), || false)
+            .await
+            .unwrap()
     });
     assert_eq!((found.ran, found.coverage), (4, Coverage::UpToTheLimit));
 }
@@ -62,7 +68,9 @@ fn a_step_that_the_gate_does_not_hold_is_played_too() {
          session s2 step one { SELECT 1; }",
     );
     let found = in_house(&server(), async |house| {
-        run_everywhere(&spec, "abort", house.room(), StageOptions::default(), 100, || false).await.unwrap()
+        run_everywhere(&spec, "abort", house.room(), StageOptions::default(), all(100), || false)
+            .await
+            .unwrap()
     });
     // Where the SELECT of the other session stands changes nothing.
     assert_eq!((found.ran, found.coverage, found.outcomes), (3, Coverage::All, 1));

@@ -1,6 +1,7 @@
 //! Specs on a real server: PostgreSQL's own, the classic schedules, and what is exported.
 #![cfg(not(loom))]
 
+mod classes;
 mod classic;
 mod command_line;
 mod databases;

@@ -128,6 +128,14 @@ impl Graph {
         self.targets[range.clone()].iter().copied().zip(self.kinds[range].iter().copied())
     }
 
+    /// The same graph with all edges turned round.
+    pub(crate) fn reversed(&self) -> Graph {
+        let nodes = self.nodes() as u32;
+        let list =
+            (0..nodes).flat_map(|node| self.edges(node).map(move |(to, kind)| (to, node, kind))).collect();
+        Edges { nodes, transactions: self.transactions, list }.graph()
+    }
+
     pub(crate) fn is_junction(&self, node: u32) -> bool {
         node >= self.transactions
     }

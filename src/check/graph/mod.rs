@@ -27,6 +27,7 @@ mod fan;
 mod judge;
 mod linearize;
 mod model;
+mod neighbours;
 mod observed;
 mod order;
 mod reason;
@@ -42,6 +43,7 @@ pub use cycle::{Cycle, Link, classify};
 pub use edges::Kinds;
 pub use judge::{Evidence, Finding, Findings, judge};
 pub use model::{Model, NotAModel, refuted_by};
+pub use neighbours::Dependencies;
 pub use observed::{
     Action, Builder, Fate, Key, Observed, Operation, Pair, Shape, Transaction, Txn, Version, Words,
 };

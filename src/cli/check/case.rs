@@ -6,16 +6,20 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::CheckArgs;
 use crate::campaign::{Explained, Replayer};
 use crate::check::graph::{Anomaly, Model, refuted_by};
+use crate::check::{Evidence, Judgement};
 use crate::cli::Exit;
+use crate::cli::drawn::Drawn;
 use crate::cli::outside::Outside;
 use crate::cli::replay::registry_case;
 use crate::cli::verify::Format;
 use crate::registry::Op;
 use crate::report::json::FORMAT;
+use crate::report::picture::Picture;
 use crate::report::progress::Status;
-use crate::report::{self, Explanation, Finding};
+use crate::report::{self, Explanation, Finding, Page};
 use crate::rows::{Likeness, Rows};
 
 /// Whether a file is a case and not a history.
@@ -27,7 +31,8 @@ pub(super) fn is_case(file: &Path) -> bool {
 ///
 /// # Errors
 /// When the file makes no sense, or the server fails.
-pub(super) fn check(file: &Path, model: Model, format: Format, outside: &Outside) -> anyhow::Result<Exit> {
+pub(super) fn check(file: &Path, args: &CheckArgs, outside: &Outside) -> anyhow::Result<Exit> {
+    let model = args.model;
     let (subject, case) = registry_case(file)?;
     let what = file.display().to_string();
     let status = move |cases| Status { what: what.clone(), cells: 1, cases, ..Status::default() };
@@ -38,15 +43,38 @@ pub(super) fn check(file: &Path, model: Model, format: Format, outside: &Outside
         Err(exit) => return Ok(exit),
     };
     let ruled = Ruled::of(&explained, model);
-    match format {
+    match args.format {
+        _ if args.drawn.is_markdown() => {}
         Format::Human => print!("{}", text(file, &explained, &ruled, model, outside)),
         Format::Json => println!("{}", line(file, &explained, &ruled, model)),
+    }
+    if args.drawn.is_any() {
+        draw(&args.drawn, &explained, &ruled, model)?;
     }
     Ok(match (&ruled.forbidden, &ruled.why) {
         (Some(_), _) => Exit::Violated,
         (None, Some(_)) => Exit::CouldNot,
         (None, None) => Exit::Verified,
     })
+}
+
+/// The case as a picture, with the level in the place of its subject's claims.
+fn draw(drawn: &Drawn, explained: &Explained<Op>, ruled: &Ruled, model: Model) -> anyhow::Result<()> {
+    let (explanation, edges) = (explained.explanation(), explained.edges());
+    let mut finding = Finding::of(&explained.replayed.file, &explained.replayed.history);
+    let judgement = match (&ruled.forbidden, &ruled.why) {
+        (Some(anomaly), _) => Judgement::Violated(Evidence {
+            why: format!("{anomaly}, which refutes {}", refuted_by(*anomaly)),
+            rows: Vec::new(),
+            steps: explanation.tales.first().map(|tale| tale.at.clone()).unwrap_or_default(),
+        }),
+        (None, Some(why)) => Judgement::Unknown(why.clone()),
+        (None, None) => Judgement::Holds,
+    };
+    finding.judgements = vec![(model.name(), &judgement)];
+    finding.explanation = Some(&explanation);
+    let listing = report::listing(&finding, Page::PLAIN);
+    drawn.draw(&Picture::of(&finding).with_edges(&edges), &listing)
 }
 
 /// What the graph says of a level.

@@ -1,7 +1,7 @@
 //! `pgweave spec`: runs PostgreSQL's isolation specs.
 //!
 //! - `listed`: as their authors wrote them, compared with what is expected.
-//! - `everywhere`: in every order that can happen.
+//! - `everywhere`: in every order that can happen, or in one of each class.
 //! - `levels`: at every isolation level.
 
 mod everywhere;
@@ -23,7 +23,7 @@ use crate::report::Page;
 use crate::report::progress::Status;
 use crate::server::Server;
 use crate::spec::batch::{reins_of, side_by_side};
-use crate::spec::{Expectation, House, INTERLEAVINGS_MAX, Spec, names_a_level, parse};
+use crate::spec::{Courses, Expectation, Extent, House, INTERLEAVINGS_MAX, Spec, names_a_level, parse};
 
 #[derive(Debug, Args)]
 pub(super) struct SpecArgs {
@@ -37,10 +37,14 @@ pub(super) struct SpecArgs {
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = jobs)]
     jobs: usize,
     /// Run every interleaving that can happen, and tell which outcomes the listed permutations never showed.
-    #[arg(long, conflicts_with_all = ["against", "isolation"])]
+    #[arg(long, group = "everywhere", conflicts_with_all = ["against", "isolation"])]
     all: bool,
-    /// With --all: interleavings to run at the most, those with the fewest preemptions first.
-    #[arg(long, default_value_t = INTERLEAVINGS_MAX, value_name = "N", requires = "all")]
+    /// Run one interleaving of each class of those that differ only in the order of steps that do not depend on each other, and
+    /// tell which outcomes the listed permutations never showed.
+    #[arg(long, group = "everywhere", conflicts_with_all = ["against", "isolation"])]
+    classes: bool,
+    /// With --all or --classes: interleavings to run at the most, those with the fewest preemptions first.
+    #[arg(long, default_value_t = INTERLEAVINGS_MAX, value_name = "N", requires = "everywhere")]
     limit: usize,
     /// Run specs that name no isolation level at this one, or at all four and tell where the outcomes differ.
     #[arg(long, value_name = "LEVEL", value_parser = levels)]
@@ -96,8 +100,8 @@ struct Task {
 enum Mode {
     /// Its permutations, at this level where one is given.
     Listed(Option<Isolation>),
-    /// Every interleaving, so many at the most.
-    Everywhere(usize),
+    /// Every interleaving, or one of each class.
+    Everywhere(Extent),
     /// Its permutations at each level.
     Levels,
 }
@@ -146,7 +150,8 @@ fn all(
     page: Page,
 ) -> anyhow::Result<Exit> {
     let mode = match args.isolation {
-        _ if args.all => Mode::Everywhere(args.limit),
+        _ if args.all => Mode::Everywhere(Extent { courses: Courses::All, most: args.limit }),
+        _ if args.classes => Mode::Everywhere(Extent { courses: Courses::OneOfEachClass, most: args.limit }),
         Some(Levels::All) => Mode::Levels,
         Some(Levels::One(isolation)) => Mode::Listed(Some(isolation)),
         None => Mode::Listed(None),
@@ -159,8 +164,8 @@ fn all(
     let reins = reins_of(server);
     let work = async |house: &mut House, task: &Task| match mode {
         Mode::Listed(isolation) => listed::tell(task, isolation, args.format, house, watch).await,
-        Mode::Everywhere(limit) => {
-            everywhere::tell(task, limit, args.format, house.room(), reins, watch, page).await
+        Mode::Everywhere(extent) => {
+            everywhere::tell(task, extent, args.format, house.room(), reins, watch, page).await
         }
         Mode::Levels => levels::tell(task, args.format, house.room(), reins, watch).await,
     };

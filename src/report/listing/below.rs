@@ -162,7 +162,7 @@ fn saved(out: &mut String, saved: &Saved<'_>, page: Page) {
 }
 
 /// A path as a shell takes it.
-pub(in crate::report) fn shell(path: &str) -> String {
+pub(crate) fn shell(path: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,~".contains(c);
     if !path.is_empty() && path.chars().all(plain) && !path.starts_with('~') {
         path.to_owned()

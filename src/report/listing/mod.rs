@@ -18,7 +18,7 @@ use crate::check::Judgement;
 use crate::history::History;
 use crate::replay::CaseFile;
 
-pub(super) use below::shell;
+pub(crate) use below::shell;
 
 /// Everything that a listing shows.
 #[derive(Clone, Debug)]

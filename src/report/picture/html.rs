@@ -13,52 +13,60 @@ use super::super::Explanation;
 use super::super::text::counted;
 use super::markup::escape;
 use super::svg::{COLOURS, LANES};
-use super::{Picture, lanes};
-use crate::check::{Evidence, Judgement};
-use crate::history::{Ended, WaitFor};
-use crate::sql_text::one_line;
+use super::{Edge, Fact, Letters, Picture, Place, Tone, Verdict, lanes};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
+/// Leads keyboards past what stands above the walk.
+const SKIP: &str = "<a class=\"skip\" href=\"#walk\">Skip to the walk through the steps</a>\n";
 /// More rows of evidence than this are counted and not shown.
 const EVIDENCE_ROWS_MAX: usize = 50;
+/// More dependencies beside the cycle than this are behind a summary.
+const DEPENDENCIES_MAX: usize = 12;
 /// What a browser may do with the page: show it. Nothing is fetched, sent or framed.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
                       img-src data:; base-uri 'none'; form-action 'none'";
 
 /// The picture as an HTML document.
 pub fn html(picture: &Picture<'_>) -> String {
-    let title = escape(&picture.finding.title);
+    let title = escape(&picture.title);
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · pgweave</title>\n\
          <link rel=\"icon\" href=\"data:,\">\n<style>\n{COLOURS}{LANES}{STYLE}</style>\n</head>\n<body>\n\
-         <a class=\"skip\" href=\"#walk\">Skip to the walk through the steps</a>\n<header>\n<h1>{title}</h1>\n"
+         {}<header>\n<h1>{title}</h1>\n",
+        if picture.steps.is_empty() { "" } else { SKIP }
     );
     out.push_str("<div class=\"verdicts\">\n");
-    verdict(&mut out, picture);
-    if let Some(explanation) = picture.finding.explanation {
+    picture.verdicts.iter().for_each(|verdict| out.push_str(&self::verdict(verdict)));
+    if let Some(explanation) = &picture.explanation {
         explained(&mut out, explanation);
     }
     out.push_str("</div>\n</header>\n<main>\n");
-    section(&mut out, "lanes", "Lanes", &pictured(picture));
-    out.push_str(WALK);
-    chains::chains(&mut out, picture);
-    out.push_str("</section>\n");
-    dependencies(&mut out, picture);
-    section(&mut out, "listing", "Listing", &tables::listing(picture));
-    let state = tables::state(&picture.finding.history.state);
+    if !picture.steps.is_empty() {
+        section(&mut out, "lanes", "Lanes", &pictured(picture));
+        out.push_str(WALK);
+        chains::chains(&mut out, picture);
+        out.push_str("</section>\n");
+        dependencies(&mut out, picture);
+        section(&mut out, "listing", "Listing", &tables::listing(&picture.listing));
+    }
+    let state = picture.state.map(tables::state).unwrap_or_default();
     if !state.is_empty() {
         section(&mut out, "state", "What the tables hold at the end", &state);
     }
     out.push_str("</main>\n");
-    footer(&mut out, picture);
-    let data = data::data(picture);
-    out.push_str(&format!(
-        "<script type=\"application/json\" id=\"history\">{data}</script>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n"
-    ));
+    footer(&mut out, &picture.facts);
+    // Where there is no step there is nothing to walk through.
+    if !picture.steps.is_empty() {
+        let data = data::data(picture);
+        out.push_str(&format!(
+            "<script type=\"application/json\" id=\"history\">{data}</script>\n<script>\n{SCRIPT}</script>\n"
+        ));
+    }
+    out.push_str("</body>\n</html>\n");
     out
 }
 
@@ -93,73 +101,42 @@ fn pictured(picture: &Picture<'_>) -> String {
     )
 }
 
-fn verdict(out: &mut String, picture: &Picture<'_>) {
-    ended(out, &picture.finding.history.ended);
-    for (claim, evidence) in picture.violated() {
-        out.push_str(&violated(claim, evidence));
-    }
-    for (claim, why) in picture.untold() {
-        out.push_str(&format!(
-            "<div class=\"verdict\"><p class=\"claim\">? cannot tell: {}</p><p>{}</p></div>\n",
-            escape(claim),
-            escape(why)
-        ));
-    }
-    let judgements = &picture.finding.judgements;
-    if !judgements.is_empty() && judgements.iter().all(|(_, judgement)| **judgement == Judgement::Holds) {
-        let claims = counted(judgements.len() as u64, "claim");
-        out.push_str(&format!("<div class=\"verdict\"><p class=\"claim\">✓ holds: {claims}</p></div>\n"));
-    }
-}
-
-fn violated(claim: &str, evidence: &Evidence) -> String {
+fn verdict(verdict: &Verdict) -> String {
+    let class = if verdict.tone == Tone::Violated { "verdict violated" } else { "verdict" };
     let mut out = format!(
-        "<div class=\"verdict violated\">\n<p class=\"claim\"><span aria-hidden=\"true\">✗ </span>violated: {}</p>\n\
-         <p class=\"why\">{}</p>\n",
-        escape(claim),
-        escape(&evidence.why)
+        "<div class=\"{class}\">\n<p class=\"claim\"><span aria-hidden=\"true\">{} </span>{}</p>\n",
+        verdict.tone.sign(),
+        escape(&verdict.claim)
     );
-    if !evidence.rows.is_empty() {
+    if let Some(why) = &verdict.why {
+        out.push_str(&format!("<p class=\"why\">{}</p>\n", escape(why)));
+    }
+    if !verdict.rows.is_empty() {
         out.push_str("<ul class=\"rows\">\n");
-        for row in evidence.rows.iter().take(EVIDENCE_ROWS_MAX) {
+        for row in verdict.rows.iter().take(EVIDENCE_ROWS_MAX) {
             out.push_str(&format!("<li><code>{}</code></li>\n", escape(row)));
         }
-        if let Some(more) = evidence.rows.len().checked_sub(EVIDENCE_ROWS_MAX).filter(|&more| more > 0) {
+        if let Some(more) = verdict.rows.len().checked_sub(EVIDENCE_ROWS_MAX).filter(|&more| more > 0) {
             out.push_str(&format!("<li>and {}</li>\n", counted(more as u64, "more row")));
         }
         out.push_str("</ul>\n");
     }
-    if !evidence.steps.is_empty() {
-        let links: Vec<_> = evidence.steps.iter().map(|&step| link(step)).collect();
-        let noun = if links.len() == 1 { "step" } else { "steps" };
-        out.push_str(&format!("<p class=\"at\">{noun} {}</p>\n", links.join(", ")));
+    out + &at(&verdict.steps) + "</div>\n"
+}
+
+/// The steps that something is about, as links.
+fn at(steps: &[usize]) -> String {
+    let links: Vec<_> = steps.iter().map(|&step| link(step)).collect();
+    match links.as_slice() {
+        [] => String::new(),
+        [one] => format!("<p class=\"at\">step {one}</p>\n"),
+        many => format!("<p class=\"at\">steps {}</p>\n", many.join(", ")),
     }
-    out.push_str("</div>\n");
-    out
 }
 
 /// A link that shows the moment after a step.
 fn link(step: usize) -> String {
     format!("<a href=\"#step={0}\">{0}</a>", step + 1)
-}
-
-fn ended(out: &mut String, ended: &Ended) {
-    let (what, waits): (String, &[WaitFor]) = match ended {
-        Ended::Complete => return,
-        Ended::Broken { why } => (format!("broken: {why}"), &[]),
-        Ended::Stuck { waits } => ("stuck: no session can go on".into(), waits),
-        Ended::Hung { why, waits } => (format!("hung: {why}"), waits),
-    };
-    out.push_str(&format!(
-        "<div class=\"verdict violated\">\n<p class=\"claim\"><span aria-hidden=\"true\">✗ </span>{}</p>\n",
-        escape(&what)
-    ));
-    for WaitFor { session, for_sessions, sql } in waits {
-        let whom = super::words::names(for_sessions);
-        let sql = escape(&one_line(sql));
-        out.push_str(&format!("<p>{session} waits for {whom}: <code>{sql}</code></p>\n"));
-    }
-    out.push_str("</div>\n");
 }
 
 /// Every anomaly in full, or what it is instead.
@@ -175,58 +152,55 @@ fn explained(out: &mut String, explanation: &Explanation) {
         };
         out.push_str(&format!("<ul class=\"rows\">\n{}</ul>\n", items(&tale.cast)));
         out.push_str(&format!("<ol>\n{}</ol>\n", items(&tale.steps)));
-        out.push_str(&format!("<p>{}</p>\n<p>{}</p>\n", escape(&tale.conclusion), escape(&tale.remedy)));
-        let links: Vec<_> = tale.at.iter().map(|&step| link(step)).collect();
-        out.push_str(&format!("<p class=\"at\">steps {}</p>\n</div>\n", links.join(", ")));
+        for line in [&tale.conclusion, &tale.remedy].into_iter().filter(|line| !line.is_empty()) {
+            out.push_str(&format!("<p>{}</p>\n", escape(line)));
+        }
+        out.push_str(&format!("{}</div>\n", at(&tale.at)));
     }
     for line in explanation.instead.iter().chain(&explanation.notes) {
         out.push_str(&format!("<div class=\"verdict\"><p>{}</p></div>\n", escape(line)));
     }
 }
 
+/// Those on the cycle first; many others are folded away.
 fn dependencies(out: &mut String, picture: &Picture<'_>) {
-    let mut list = String::new();
-    for edge in picture.edges() {
-        let class = match edge.place {
-            super::Place::OnTheCycle => " class=\"cycle\"",
-            super::Place::Beside => "",
-        };
-        let (from, to) = (link(edge.from), link(edge.to));
-        list.push_str(&format!(
-            "<li{class}>step {from} → step {to} <b>{}</b> {}</li>\n",
-            escape(&edge.kind),
-            escape(&edge.label)
-        ));
+    let of = |place: Place| picture.edges.iter().filter(move |edge| edge.place == place);
+    let mut list: String = of(Place::OnTheCycle).map(dependency).collect();
+    let (beside, count) = (of(Place::Beside).map(dependency).collect::<String>(), of(Place::Beside).count());
+    let mut folded = String::new();
+    if count > DEPENDENCIES_MAX {
+        let count = counted(count as u64, "more");
+        folded = format!(
+            "<details><summary>Beside the cycle <span class=\"count\">{count}</span></summary>\n<ol>\n{beside}</ol>\n</details>\n"
+        );
+    } else {
+        list.push_str(&beside);
     }
     if !list.is_empty() {
-        section(out, "dependencies", "Dependencies", &format!("<ol>\n{list}</ol>\n"));
+        list = format!("<ol>\n{list}</ol>\n");
+    }
+    if !picture.edges.is_empty() {
+        section(out, "dependencies", "Dependencies", &(list + &folded));
     }
 }
 
-fn footer(out: &mut String, picture: &Picture<'_>) {
-    let history = picture.finding.history;
-    let schedule = history.schedule();
-    let statements: usize = history.steps.iter().map(|step| step.statements().len()).sum();
-    let size = [
-        counted(picture.sessions() as u64, "session"),
-        counted(history.steps.len() as u64, "step"),
-        counted(statements as u64, "statement"),
-        if schedule.switches() == 1 {
-            "1 switch".into()
-        } else {
-            format!("{} switches", schedule.switches())
-        },
-    ];
-    out.push_str(&format!(
-        "<footer>\n<dl>\n<dt>size</dt><dd>{}</dd>\n<dt>schedule</dt><dd class=\"schedule\"><code>{schedule}</code></dd>\n",
-        size.join(", ")
-    ));
-    if let Some(saved) = &picture.finding.saved {
-        let file = escape(&saved.file.display().to_string());
-        let command = escape(saved.command);
-        out.push_str(&format!("<dt>case file</dt><dd><code>{file}</code></dd>\n"));
-        let argument = escape(&super::super::listing::shell(&saved.file.display().to_string()));
-        out.push_str(&format!("<dt>replay</dt><dd><code>{command} {argument}</code></dd>\n"));
+fn dependency(edge: &Edge) -> String {
+    let class = if edge.place == Place::OnTheCycle { " class=\"cycle\"" } else { "" };
+    format!(
+        "<li{class}>step {} → step {} <b>{}</b> {}</li>\n",
+        link(edge.from),
+        link(edge.to),
+        escape(&edge.kind),
+        escape(&edge.label)
+    )
+}
+
+fn footer(out: &mut String, facts: &[Fact]) {
+    out.push_str("<footer>\n<dl>\n");
+    for Fact { term, text, letters } in facts {
+        let text = escape(text);
+        let text = if *letters == Letters::Code { format!("<code>{text}</code>") } else { text };
+        out.push_str(&format!("<dt>{term}</dt><dd>{text}</dd>\n"));
     }
     out.push_str("</dl>\n</footer>\n");
 }

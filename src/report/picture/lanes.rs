@@ -9,17 +9,18 @@ mod arcs;
 use std::fmt::Write;
 
 use super::super::text::{clip, counted};
-use super::Picture;
 use super::markup::{class, escape};
-use super::timeline::{Change, completed_by, timelines};
-use super::words::{self, Kind};
-use crate::history::{Step, Transaction};
-use crate::schedule::SessionId;
+use super::words::Kind;
+use super::{Picture, Place, Step, Tone};
 
 /// From so many steps on, boxes have no room for words.
 const DENSE_STEPS_MIN: usize = 80;
 /// Characters that a box has room for.
-const BOX_COLUMNS: usize = 16;
+pub(super) const BOX_COLUMNS: usize = 16;
+/// Characters that stand above a column.
+const HEADING_COLUMNS: usize = 20;
+/// Characters that a session's name has room for.
+const NAME_COLUMNS: usize = 4;
 /// The lanes are at least this wide, in pixels, so that the legend fits.
 const WIDTH_MIN: f64 = 640.0;
 
@@ -80,8 +81,8 @@ impl Scale {
     }
 
     /// Top edge of a session's boxes.
-    fn y(&self, session: SessionId) -> f64 {
-        self.head + session.index() as f64 * self.lane + self.drop
+    fn y(&self, session: usize) -> f64 {
+        self.head + session as f64 * self.lane + self.drop
     }
 }
 
@@ -89,37 +90,29 @@ impl Scale {
 struct Drawing<'a> {
     picture: &'a Picture<'a>,
     scale: Scale,
-    lines: Vec<Vec<Change>>,
     out: String,
 }
 
 /// The lanes as an `<svg>` element; `style` stands at its start.
 pub(super) fn draw(picture: &Picture<'_>, style: &str) -> String {
-    let history = picture.finding.history;
-    let mut drawing = Drawing {
-        picture,
-        scale: Scale::of(history.steps.len()),
-        lines: timelines(picture),
-        out: String::new(),
-    };
+    let mut drawing = Drawing { picture, scale: Scale::of(picture.steps.len()), out: String::new() };
     drawing.open(style);
     drawing.rails();
     drawing.axis();
-    for session in SessionId::first(drawing.lines.len()) {
-        drawing.bands(session);
-    }
-    for (number, step) in history.steps.iter().enumerate() {
+    (0..picture.sessions.len()).for_each(|session| drawing.bands(session));
+    arcs::draw(&mut drawing, Place::Beside);
+    for (number, step) in picture.steps.iter().enumerate() {
         drawing.wait(number, step);
         drawing.step(number, step);
     }
-    for (number, waited) in completed_by(history).into_iter().enumerate() {
+    for (number, waited) in picture.completed_by().into_iter().enumerate() {
         for step in waited {
             drawing.resumes(number, step);
         }
     }
-    arcs::draw(&mut drawing);
+    arcs::draw(&mut drawing, Place::OnTheCycle);
     // Their names stay readable where an arc crosses them.
-    SessionId::first(drawing.lines.len()).for_each(|session| drawing.operations(session));
+    drawing.headings();
     drawing.legend();
     drawing.names();
     drawing.out.push_str("</svg>");
@@ -138,11 +131,11 @@ impl Drawing<'_> {
     }
 
     fn floor(&self) -> f64 {
-        self.scale.head + self.lines.len() as f64 * self.scale.lane
+        self.scale.head + self.picture.sessions.len() as f64 * self.scale.lane
     }
 
     fn steps(&self) -> usize {
-        self.picture.finding.history.steps.len()
+        self.picture.steps.len()
     }
 
     fn width(&self) -> f64 {
@@ -153,7 +146,7 @@ impl Drawing<'_> {
         let (width, height) = (self.width(), self.floor() + 52.0);
         let (column, floor) = (self.scale.column, self.floor() - 8.0);
         let class = if self.scale.words == Words::InBoxes { "lanes" } else { "lanes dense" };
-        let (title, says) = (escape(&self.picture.finding.title), escape(&self.says()));
+        let (title, says) = (escape(&self.picture.title), escape(&self.says()));
         self.put(format_args!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"{class}\" role=\"img\" \
              aria-labelledby=\"lanes-title lanes-says\" width=\"{width}\" height=\"{height}\" \
@@ -173,15 +166,20 @@ impl Drawing<'_> {
 
     /// The whole picture in words, for those who cannot see it.
     fn says(&self) -> String {
-        let history = self.picture.finding.history;
+        let picture = self.picture;
+        let name = |step: &Step| picture.sessions[step.session].name.as_str();
+        let order: Vec<&str> = picture.steps.iter().map(name).collect();
         let mut says = format!(
             "{} over {}, in the order {}.",
-            counted(self.lines.len() as u64, "session"),
-            counted(history.steps.len() as u64, "step"),
-            clip(&history.schedule().to_string(), 400)
+            counted(picture.sessions.len() as u64, "session"),
+            counted(picture.steps.len() as u64, "step"),
+            clip(&order.join(" "), 400)
         );
-        for (claim, evidence) in self.picture.violated() {
-            says.push_str(&format!(" Violated: {claim}, {}.", evidence.why));
+        for verdict in picture.verdicts(Tone::Violated) {
+            let (first, rest) =
+                verdict.claim.split_at(verdict.claim.chars().next().map_or(0, char::len_utf8));
+            let why = verdict.why.as_ref().map_or_else(String::new, |why| format!(", {why}"));
+            says.push_str(&format!(" {}{rest}{why}.", first.to_uppercase()));
         }
         says
     }
@@ -189,7 +187,7 @@ impl Drawing<'_> {
     /// What the eye follows from a session's name to its steps.
     fn rails(&mut self) {
         let (left, right) = (self.scale.left - 12.0, self.width() - 16.0);
-        for session in SessionId::first(self.lines.len()) {
+        for session in 0..self.picture.sessions.len() {
             let middle = self.scale.y(session) + self.scale.size.1 / 2.0;
             self.put(format_args!("<path class=\"rail\" d=\"M{left} {middle}H{right}\"/>"));
         }
@@ -201,16 +199,21 @@ impl Drawing<'_> {
         self.put(format_args!(
             "<g class=\"names\"><rect class=\"ground\" width=\"{width}\" height=\"{height}\"/>"
         ));
-        for session in SessionId::first(self.lines.len()) {
+        for session in 0..self.picture.sessions.len() {
             let middle = self.scale.y(session) + self.scale.size.1 / 2.0;
-            self.text("session", 24.0, middle + 7.0, &session.to_string());
+            self.text(
+                "session",
+                24.0,
+                middle + 7.0,
+                &clip(&self.picture.sessions[session].name, NAME_COLUMNS),
+            );
         }
         self.out.push_str("</g>\n");
     }
 
     fn axis(&mut self) {
         for number in 0..self.steps() {
-            let marked = self.picture.finding.concerns(number);
+            let marked = self.picture.steps[number].marked;
             let dense = self.scale.words == Words::AsTooltips;
             if dense && !marked && !(number + 1).is_multiple_of(10) {
                 continue;
@@ -227,24 +230,9 @@ impl Drawing<'_> {
     }
 
     /// How long transactions are open.
-    fn bands(&mut self, session: SessionId) {
-        let open = |change: &Change| matches!(change.transaction, Transaction::Open | Transaction::Failed);
-        let mut spans: Vec<(usize, usize)> = Vec::new();
-        let mut since = None;
-        for change in &self.lines[session.index()] {
-            // A moment is one more than the number of the step that led to it.
-            match (since, open(change)) {
-                (None, true) => since = change.at.checked_sub(1),
-                (Some(from), false) => {
-                    spans.push((from, change.at.saturating_sub(1)));
-                    since = None;
-                }
-                _ => {}
-            }
-        }
-        spans.extend(since.map(|from| (from, self.steps().saturating_sub(1))));
+    fn bands(&mut self, session: usize) {
         let (margin, y) = (if self.scale.words == Words::InBoxes { 7.0 } else { 3.0 }, self.scale.y(session));
-        for (from, to) in spans {
+        for &(from, to) in &self.picture.sessions[session].open {
             let x = self.scale.x(from) - margin;
             let width = self.scale.x(to) + self.scale.size.0 + margin - x;
             let height = self.scale.size.1 + 2.0 * margin;
@@ -255,31 +243,17 @@ impl Drawing<'_> {
         }
     }
 
-    /// The operations, each above its first step.
-    fn operations(&mut self, session: SessionId) {
+    /// What begins with a step, above it, as far as there is room before the next of the lane.
+    fn headings(&mut self) {
         if self.scale.words == Words::AsTooltips {
             return;
         }
-        let history = self.picture.finding.history;
-        let steps = history.steps.iter().enumerate().filter(|(_, step)| step.session == session);
-        let mut firsts: Vec<(usize, &Step)> = Vec::new();
-        for (number, step) in steps {
-            if firsts.last().is_none_or(|(_, last)| last.op != step.op) {
-                firsts.push((number, step));
-            }
-        }
-        let ends: Vec<_> = firsts.iter().skip(1).map(|(next, _)| *next).chain([self.steps()]).collect();
-        for ((number, step), end) in firsts.into_iter().zip(ends) {
-            let words = self.picture.finding.operations.get(session.index());
-            let words = words.and_then(|words| words.get(step.op.index)).map_or("", String::as_str);
-            let room = (end - number) * 20;
-            let label = format!("{} {words}", step.op);
-            self.text(
-                "operation",
-                self.scale.x(number),
-                self.scale.y(session) - 16.0,
-                &clip(label.trim_end(), room),
-            );
+        let mut ends = vec![self.steps(); self.picture.sessions.len()];
+        for (number, step) in self.picture.steps.iter().enumerate().rev() {
+            let Some(heading) = &step.heading else { continue };
+            let end = std::mem::replace(&mut ends[step.session], number);
+            let (x, y) = (self.scale.x(number), self.scale.y(step.session) - 16.0);
+            self.text("operation", x, y, &clip(heading, (end - number) * HEADING_COLUMNS));
         }
     }
 
@@ -300,70 +274,47 @@ impl Drawing<'_> {
     }
 
     fn step(&mut self, number: usize, step: &Step) {
-        let marked = if self.picture.finding.concerns(number) { "marked" } else { "" };
-        let failed = if step.sqlstate().is_some() { "failed" } else { "" };
+        let marked = if step.marked { "marked" } else { "" };
+        let failed = if step.failed { "failed" } else { "" };
         let waits = if step.wait.is_some() { "waits" } else { "" };
-        let classes = class(&["step", Kind::of(step).class(), failed, waits, marked]);
+        let classes = class(&["step", step.kind.class(), failed, waits, marked]);
         let (x, y, (width, height)) = (self.scale.x(number), self.scale.y(step.session), self.scale.size);
         let radius = if self.scale.words == Words::InBoxes { 8 } else { 3 };
         self.put(format_args!(
             "<g{classes} data-step=\"{}\"><title>{}</title><rect class=\"box\" x=\"{x}\" y=\"{y}\" \
              width=\"{width}\" height=\"{height}\" rx=\"{radius}\"/>",
             number + 1,
-            escape(&clip(&tooltip(number, step), 300)),
+            escape(&step.tooltip),
         ));
         if self.scale.words == Words::InBoxes {
-            self.words_in_box(step, x + 10.0, y);
+            for ((class, text), down) in step.in_box.iter().zip([21.0, 38.0, 56.0]) {
+                if !text.is_empty() {
+                    self.text(class, x + 10.0, y + down, &clip(text, BOX_COLUMNS));
+                }
+            }
         }
         self.out.push_str("</g>\n");
     }
 
-    fn words_in_box(&mut self, step: &Step, x: f64, y: f64) {
-        let statement = words::telling(step);
-        let table = statement.and_then(|statement| words::table(&statement.sql)).unwrap_or_default();
-        let (class, last) = match &step.wait {
-            Some(wait) => ("whom", format!("waits for {}", words::names(&wait.for_sessions))),
-            None => ("result", words::outcome(step)),
-        };
-        // The server ended this wait by itself, so there is no other column in which its error could stand.
-        let error = step.sqlstate().filter(|_| step.wait.as_ref().is_some_and(|wait| wait.until.is_some()));
-        let ended_here = step.wait.as_ref().zip(error).filter(|(wait, _)| self.ends_here(wait.until, step));
-        let last = ended_here.map_or(last, |(_, sqlstate)| format!("✗ {sqlstate}"));
-        for (class, down, text) in
-            [("verb", 21.0, words::verb(step)), ("table", 38.0, table), (class, 56.0, last)]
-        {
-            if !text.is_empty() {
-                self.text(class, x, y + down, &clip(&text, BOX_COLUMNS));
-            }
-        }
-    }
-
-    /// Whether the step that waited is the one that ended the wait.
-    fn ends_here(&self, until: Option<usize>, step: &Step) -> bool {
-        let steps = &self.picture.finding.history.steps;
-        until.and_then(|until| steps.get(until)).is_some_and(|other| std::ptr::eq(other, step))
-    }
-
     /// What completes in another's step stands in that step's column.
     fn resumes(&mut self, number: usize, waited: usize) {
-        let step = &self.picture.finding.history.steps[waited];
+        let step = &self.picture.steps[waited];
         let (x, y, (width, height)) = (self.scale.x(number), self.scale.y(step.session), self.scale.size);
         let inset = height / 4.0;
-        let failed = if step.sqlstate().is_some() { "failed" } else { "" };
+        let failed = if step.failed { "failed" } else { "" };
         let classes = class(&["resumes", failed]);
         self.put(format_args!(
             "<g{classes} data-step=\"{}\"><title>step {} resumes: {}</title><rect class=\"box\" x=\"{x}\" \
              y=\"{}\" width=\"{width}\" height=\"{}\" rx=\"{}\"/>",
             number + 1,
             waited + 1,
-            escape(&words::outcome(step)),
+            escape(&step.result),
             y + inset,
             height - 2.0 * inset,
             if self.scale.words == Words::InBoxes { 8 } else { 3 },
         ));
         if self.scale.words == Words::InBoxes {
-            let result = words::outcome(step);
-            let text = format!("↳ {}  {}", waited + 1, result);
+            let text = format!("↳ {}  {}", waited + 1, step.result);
             self.text("result", x + 10.0, y + height / 2.0 + 4.0, &clip(&text, BOX_COLUMNS));
         }
         self.out.push_str("</g>\n");
@@ -371,16 +322,17 @@ impl Drawing<'_> {
 
     /// Only what occurs is explained.
     fn legend(&mut self) {
-        let history = self.picture.finding.history;
-        let has = |kind: Kind| history.steps.iter().any(|step| Kind::of(step) == kind);
+        let picture = self.picture;
+        let has = |kind: Kind| picture.steps.iter().any(|step| step.kind == kind);
         let entries = [
             ("read", "read", has(Kind::Read)),
             ("lock", "read that locks", has(Kind::Lock)),
             ("write", "write", has(Kind::Write)),
             ("commit", "commit", has(Kind::Commit)),
             ("abort", "roll-back", has(Kind::Abort)),
-            ("legend-waits", "waits", history.steps.iter().any(|step| step.wait.is_some())),
-            ("marked", "named by the evidence", self.picture.violated().any(|(_, e)| !e.steps.is_empty())),
+            ("unknown", "outcome not told", has(Kind::Unknown)),
+            ("legend-waits", "waits", picture.steps.iter().any(|step| step.wait.is_some())),
+            ("marked", "named by the evidence", picture.steps.iter().any(|step| step.marked)),
         ];
         let (mut x, y) = (self.scale.left, self.floor() + 20.0);
         for (class, words, _) in entries.into_iter().filter(|(_, _, occurs)| *occurs) {
@@ -392,13 +344,4 @@ impl Drawing<'_> {
             x += 56.0 + words.len() as f64 * 6.6;
         }
     }
-}
-
-fn tooltip(number: usize, step: &Step) -> String {
-    let result = words::outcome(step);
-    let wait = step
-        .wait
-        .as_ref()
-        .map_or_else(String::new, |wait| format!(" (waits for {})", words::names(&wait.for_sessions)));
-    format!("step {}, {}: {} {result}{wait}", number + 1, step.op, words::step(step))
 }

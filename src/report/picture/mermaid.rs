@@ -1,12 +1,9 @@
 //! Markdown with a mermaid sequence diagram, for pull requests and the summary of a job.
 
+use super::super::Explanation;
 use super::super::text::{clip, counted};
-use super::super::{Explanation, Page, listing};
 use super::markup::{fenced, markdown as plain, mermaid};
-use super::timeline::completed_by;
-use super::{Picture, words};
-use crate::history::{Outcome, Step};
-use crate::schedule::SessionId;
+use super::{Picture, Step};
 
 /// More steps than this are not drawn: viewers refuse long diagrams, and nobody reads them.
 const STEPS_MAX: usize = 60;
@@ -16,42 +13,37 @@ const STATEMENT_COLUMNS: usize = 90;
 const RESULT_COLUMNS: usize = 60;
 /// Behind the steps that the evidence names; light enough and dark enough for both kinds of page.
 const MARK: &str = "rect rgba(215, 90, 40, 0.18)";
-/// How the server is called in the diagram.
-const SERVER: &str = "PostgreSQL";
 
-/// The picture as Markdown.
-pub fn markdown(picture: &Picture<'_>) -> String {
-    let finding = picture.finding;
-    let mut out = format!("### {}\n\n", plain(&finding.title));
-    for (claim, evidence) in picture.violated() {
-        out.push_str(&format!("**✗ violated: {}**\n\n{}\n\n", plain(claim), plain(&evidence.why)));
-        if !evidence.rows.is_empty() {
-            out.push_str(&format!("{}\n", fenced("text", &evidence.rows.join("\n"))));
+/// The picture as Markdown, with `listing` folded away below it.
+pub fn markdown(picture: &Picture<'_>, listing: &str) -> String {
+    let mut out = format!("### {}\n\n", plain(&picture.title));
+    for verdict in &picture.verdicts {
+        out.push_str(&format!("**{} {}**\n\n", verdict.tone.sign(), plain(&verdict.claim)));
+        if let Some(why) = &verdict.why {
+            out.push_str(&format!("{}\n\n", plain(why)));
+        }
+        if !verdict.rows.is_empty() {
+            out.push_str(&format!("{}\n", fenced("text", &verdict.rows.join("\n"))));
         }
     }
-    for (claim, why) in picture.untold() {
-        out.push_str(&format!("**? cannot tell: {}**\n\n{}\n\n", plain(claim), plain(why)));
-    }
-    if let Some(explanation) = finding.explanation {
+    if let Some(explanation) = &picture.explanation {
         explained(&mut out, explanation);
     }
     out.push_str(&fenced("mermaid", &diagram(picture)));
-    let left = finding.history.steps.len().saturating_sub(STEPS_MAX);
+    let left = picture.steps.len().saturating_sub(STEPS_MAX);
     if left > 0 {
         let left = counted(left as u64, "more step");
         out.push_str(&format!("\nThe listing below has {left}.\n"));
     }
-    let edges: Vec<_> = picture
-        .edges()
-        .map(|edge| {
-            let (from, to) = (edge.from + 1, edge.to + 1);
-            format!("- step {from} → step {to}, {}: {}\n", plain(&edge.kind), plain(&edge.label))
-        })
-        .collect();
+    let edge = |edge: &super::Edge| {
+        let (from, to) = (edge.from + 1, edge.to + 1);
+        format!("- step {from} → step {to}, {}: {}\n", plain(&edge.kind), plain(&edge.label))
+    };
+    let edges: String = picture.edges.iter().map(edge).collect();
     if !edges.is_empty() {
-        out.push_str(&format!("\nDependencies:\n\n{}", edges.concat()));
+        out.push_str(&format!("\nDependencies:\n\n{edges}"));
     }
-    let listing = fenced("text", &listing(finding, Page::PLAIN));
+    let listing = fenced("text", listing);
     out.push_str(&format!("\n<details><summary>Listing</summary>\n\n{listing}\n</details>\n"));
     out
 }
@@ -73,73 +65,80 @@ fn explained(out: &mut String, explanation: &Explanation) {
 }
 
 fn diagram(picture: &Picture<'_>) -> String {
-    let finding = picture.finding;
     let mut lines = vec!["sequenceDiagram".to_owned()];
-    for session in SessionId::first(picture.sessions()) {
-        lines.push(format!("    participant {session}"));
+    for session in &picture.sessions {
+        lines.push(format!("    participant {}", mermaid(&session.name)));
     }
-    lines.push(format!("    participant {SERVER}"));
-    let completed = completed_by(finding.history);
-    let mut begun = vec![0; picture.sessions()];
-    for (number, step) in finding.history.steps.iter().enumerate().take(STEPS_MAX) {
-        let begun = &mut begun[step.session.index()];
-        if *begun <= step.op.index {
-            *begun = step.op.index + 1;
-            lines.push(heading(picture, step));
+    lines.push(format!("    participant {}", picture.server));
+    let completed = picture.completed_by();
+    for (number, step) in picture.steps.iter().enumerate().take(STEPS_MAX) {
+        let at = At { picture, number, step };
+        if let Some(heading) = &step.heading {
+            lines.push(at.note(&clip(heading, STATEMENT_COLUMNS)));
         }
-        let marked = finding.concerns(number);
-        lines.extend(marked.then(|| format!("    {MARK}")));
-        released(&mut lines, number, step);
-        lines.extend(marked.then(|| "    end".to_owned()));
+        lines.extend(step.marked.then(|| format!("    {MARK}")));
+        at.released(&mut lines);
+        lines.extend(step.marked.then(|| "    end".to_owned()));
         for &waited in &completed[number] {
-            answered(&mut lines, waited, &finding.history.steps[waited]);
+            At { picture, number: waited, step: &picture.steps[waited] }.answered(&mut lines);
         }
     }
-    if finding.history.steps.len() <= STEPS_MAX {
+    if picture.steps.len() <= STEPS_MAX {
         outcomes(&mut lines, picture);
     }
     lines.join("\n")
 }
 
-fn heading(picture: &Picture<'_>, step: &Step) -> String {
-    let words = picture.finding.operations.get(step.session.index());
-    let words = words.and_then(|words| words.get(step.op.index)).map_or("", String::as_str);
-    let text = format!("{} {}", step.op, clip(words, STATEMENT_COLUMNS));
-    format!("    Note over {}: {}", step.session, mermaid(text.trim_end()))
+/// A step of the diagram.
+struct At<'a> {
+    picture: &'a Picture<'a>,
+    number: usize,
+    step: &'a Step,
 }
 
-fn released(lines: &mut Vec<String>, number: usize, step: &Step) {
-    let text = clip(&words::step(step), STATEMENT_COLUMNS).into_owned();
-    if words::telling(step).is_none() {
-        lines.push(format!("    Note over {}: {} {}", step.session, number + 1, mermaid(&text)));
-        return;
+impl At<'_> {
+    fn name(&self) -> String {
+        mermaid(&self.picture.sessions[self.step.session].name)
     }
-    lines.push(format!("    {}->>{SERVER}: {} {}", step.session, number + 1, mermaid(&text)));
-    if let Some(wait) = &step.wait {
-        let whom = words::names(&wait.for_sessions);
-        lines.push(format!("    Note over {}: step {} waits for {whom}", step.session, number + 1));
-    }
-    if step.wait.as_ref().is_none_or(|wait| wait.until == Some(number)) {
-        answered(lines, number, step);
-    }
-}
 
-fn answered(lines: &mut Vec<String>, number: usize, step: &Step) {
-    let Some(statement) = words::telling(step) else { return };
-    let arrow = if statement.error.is_some() { "--x" } else { "-->>" };
-    let result = clip(&words::outcome(step), RESULT_COLUMNS).into_owned();
-    // An arrow needs a text.
-    let result = if result.is_empty() { "…".to_owned() } else { result };
-    lines.push(format!("    {SERVER}{arrow}{}: {} {}", step.session, number + 1, mermaid(&result)));
+    fn note(&self, text: &str) -> String {
+        format!("    Note over {}: {}", self.name(), mermaid(text))
+    }
+
+    fn released(&self, lines: &mut Vec<String>) {
+        let text = clip(&self.step.words, STATEMENT_COLUMNS).into_owned();
+        let number = self.number + 1;
+        if self.step.statements.is_empty() {
+            lines.push(self.note(&format!("{number} {text}")));
+            return;
+        }
+        lines.push(format!("    {}->>{}: {number} {}", self.name(), self.picture.server, mermaid(&text)));
+        if let Some(wait) = &self.step.wait {
+            lines.push(self.note(&format!("step {number} waits for {}", wait.whom)));
+        }
+        if self.step.wait.as_ref().is_none_or(|wait| wait.until == Some(self.number)) {
+            self.answered(lines);
+        }
+    }
+
+    fn answered(&self, lines: &mut Vec<String>) {
+        if self.step.statements.is_empty() {
+            return;
+        }
+        let arrow = if self.step.failed { "--x" } else { "-->>" };
+        let result = clip(&self.step.result, RESULT_COLUMNS).into_owned();
+        // An arrow needs a text.
+        let result = if result.is_empty() { "…".to_owned() } else { result };
+        let (server, number) = (self.picture.server, self.number + 1);
+        lines.push(format!("    {server}{arrow}{}: {number} {}", self.name(), mermaid(&result)));
+    }
 }
 
 fn outcomes(lines: &mut Vec<String>, picture: &Picture<'_>) {
-    for (op, outcome) in picture.finding.history.operations() {
-        let text = match outcome {
-            Outcome::Done(_) => continue,
-            Outcome::Failed(failure) => format!("{op} failed: {failure}"),
-            Outcome::Unfinished => format!("{op} is unfinished"),
-        };
-        lines.push(format!("    Note over {}: {}", op.session, mermaid(&clip(&text, STATEMENT_COLUMNS))));
+    for session in &picture.sessions {
+        for trouble in session.operations.iter().filter_map(|operation| operation.trouble.as_ref()) {
+            let text = mermaid(&clip(trouble, STATEMENT_COLUMNS));
+            lines.push(format!("    Note over {}: {text}", mermaid(&session.name)));
+        }
     }
 }

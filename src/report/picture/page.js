@@ -5,8 +5,16 @@
   const last = data.steps.length;
   const byId = (id) => document.getElementById(id);
   const [slider, lanes] = [byId("moment"), byId("lanes-scroll")];
-  const chains = document.querySelectorAll(".chain");
+  const [now, names] = [lanes.querySelector(".now"), lanes.querySelector(".names")];
   let moment = -1;
+
+  // What a move looks up again and again in a page of thousands of steps is looked up once.
+  const boxes = new Map([...lanes.querySelectorAll("[data-step]:not(.resumes)")].map((step) => [Number(step.dataset.step), step.querySelector(".box")]));
+  const chains = [...document.querySelectorAll(".chain")].map((chain) => ({
+    blind: chain.querySelector(".blind"),
+    versions: [...chain.querySelectorAll("li")].map((item) =>
+      ({ item, fate: item.querySelector(".fate"), seen: item.querySelector(".seen"), stands: null, seers: null })),
+  }));
 
   const element = (tag, className, ...children) => {
     const made = document.createElement(tag);
@@ -15,15 +23,17 @@
     return made;
   };
 
-  const changeAt = (changes, moment) => {
+  // The last of some changes, ordered by their moments, that is not after a moment.
+  const lastBy = (changes, momentOf, moment) => {
     let [low, high] = [0, changes.length];
     while (high - low > 1) {
       const middle = (low + high) >> 1;
-      if (changes[middle].at <= moment) low = middle;
+      if (momentOf(changes[middle]) <= moment) low = middle;
       else high = middle;
     }
     return changes[low];
   };
+  const changeAt = (changes, moment) => lastBy(changes, (change) => change.at, moment);
 
   const and = (names) => (names.length ? names.join(" and ") : "no session");
   const statement = ([step, place]) => data.steps[step].statements[place];
@@ -47,7 +57,7 @@
 
   const operations = (session, change) => {
     const items = session.operations.map((operation, index) => {
-      const name = `${session.name}${index + 1} ${operation.words}`;
+      const name = operation.words;
       if (index < change.ended) {
         return element("li", "", name, element("span", "ending", ` ${operation.outcome ?? ""}`));
       }
@@ -94,8 +104,10 @@
     return list;
   };
 
+  const title = (session) => session.called.replace(/^./, (first) => first.toUpperCase());
+
   const card = (session, change, goes, marked) => {
-    const head = element("div", "card-head", element("h3", "", session.name), ...badges(change));
+    const head = element("div", "card-head", element("h3", "", title(session)), ...badges(change));
     const made = element("article", "card", head, operations(session, change), facts(change));
     made.setAttribute("aria-label", `Session ${session.name}`);
     if (goes) made.classList.add("goes");
@@ -108,22 +120,24 @@
     const text = step.statements ? step.statements.map((one) => one.text).join("; ") : step.wakes;
     const marked = step.marked ? ", named by the evidence" : "";
     const place = element("span", "place", `Step ${moment} of ${last}${marked}`);
-    return [place, `${data.sessions[step.session].name}: `, element("code", "", text)];
+    return [place, `${data.sessions[step.session].called}: `, element("code", "", text)];
   };
 
   // The names of the sessions stay in sight, in the same frame as what scrolls below them.
-  const keepNames = () => lanes.querySelector(".names").setAttribute("transform", `translate(${lanes.scrollLeft} 0)`);
+  const keepNames = () => names.setAttribute("transform", `translate(${lanes.scrollLeft} 0)`);
 
   const scrollTo = (left) => {
     lanes.scrollLeft = left;
     keepNames();
   };
 
+  let lit = null;
+
   const follow = () => {
-    for (const row of document.querySelectorAll("tr.now")) row.classList.remove("now");
-    byId(`row-${moment}`)?.classList.add("now");
-    const now = lanes.querySelector(".now");
-    const box = lanes.querySelector(`[data-step="${moment}"]:not(.resumes) .box`);
+    lit?.classList.remove("now");
+    lit = byId(`row-${moment}`);
+    lit?.classList.add("now");
+    const box = boxes.get(moment);
     if (!box) {
       now.setAttribute("x", -500);
       scrollTo(0);
@@ -136,27 +150,43 @@
     else if (lanes.scrollLeft < right) scrollTo(right);
   };
 
-  // Which of a list of [moment, what] holds at a moment.
-  const heldAt = (changes, moment) => changes.findLast(([from]) => from <= moment)[1];
+  // Only what differs from what stands there is written: a long history has thousands of versions, and few change.
+  const showVersion = (shown, stands, seers) => {
+    const names = seers.join("\n");
+    if (shown.stands === stands && shown.seers === names) return;
+    [shown.stands, shown.seers] = [stands, names];
+    shown.item.className = seers.length ? `${stands} is-seen` : stands;
+    shown.fate.textContent = STANDS[stands];
+    const tags = seers.map((name) => element("b", "seer", name));
+    if (tags.length) tags.unshift(element("span", "", "seen by "));
+    shown.seen.replaceChildren(...tags.flatMap((tag, at) => (at > 1 ? [" ", tag] : [tag])));
+  };
 
   const showRow = (row, place) => {
-    const box = chains[place];
     const seers = row.versions.map(() => []);
     const blind = [];
     row.seen.forEach((changes, session) => {
-      const at = heldAt(changes, moment);
+      const at = lastBy(changes, ([from]) => from, moment)[1];
       (at === null ? blind : seers[at]).push(data.sessions[session].name);
     });
-    [...box.querySelectorAll("li")].forEach((item, index) => {
-      const [written, decided, became] = row.versions[index];
-      const now = moment < written ? "to-come" : moment < decided ? "pending" : became;
-      item.className = seers[index].length ? `${now} is-seen` : now;
-      item.querySelector(".fate").textContent = STANDS[now];
-      const tags = seers[index].map((name) => element("b", "seer", name));
-      if (tags.length) tags.unshift(element("span", "", "seen by "));
-      item.querySelector(".seen").replaceChildren(...tags.flatMap((tag, at) => (at > 1 ? [" ", tag] : [tag])));
+    row.versions.forEach(([written, decided, became], index) => {
+      const stands = moment < written ? "to-come" : moment < decided ? "pending" : became;
+      showVersion(chains[place].versions[index], stands, seers[index]);
     });
-    box.querySelector(".blind").textContent = blind.length ? `Not there for ${and(blind)}.` : "";
+    const note = chains[place].blind;
+    if (note) note.textContent = blind.length ? `Not there for ${and(blind)}.` : "";
+  };
+
+  // Each session's card, and what it was made from.
+  const cards = data.sessions.map(() => ({ made: null, change: null, goes: false, marked: false }));
+
+  const showCard = (index, change, goes, marked) => {
+    const shown = cards[index];
+    if (shown.made && shown.change === change && shown.goes === goes && shown.marked === marked) return;
+    const made = card(data.sessions[index], change, goes, marked);
+    if (shown.made) shown.made.replaceWith(made);
+    else byId("cards").append(made);
+    cards[index] = { made, change, goes, marked };
   };
 
   const show = (wanted) => {
@@ -166,15 +196,17 @@
     const step = data.steps[moment - 1];
     const changes = data.sessions.map((session) => changeAt(session.changes, moment));
     slider.value = moment;
-    const who = step ? `, ${data.sessions[step.session].name}` : "";
+    const who = step ? `, ${data.sessions[step.session].called}` : "";
     slider.setAttribute("aria-valuetext", moment ? `step ${moment} of ${last}${who}` : "the beginning");
     byId("what").replaceChildren(...said(step));
     byId("what").className = step?.marked ? "marked" : "";
     const waits = changes.flatMap((change, index) =>
       change.doing.waits ? [`${data.sessions[index].name} waits for ${and(change.doing.waits)}.`] : []);
     byId("whom").textContent = waits.join(" ") || "No session waits.";
-    byId("cards").replaceChildren(...data.sessions.map((session, index) =>
-      card(session, changes[index], step?.session === index, step?.marked)));
+    changes.forEach((change, index) => {
+      const goes = step?.session === index;
+      showCard(index, change, goes, goes && Boolean(step.marked));
+    });
     data.rows.forEach(showRow);
     for (const id of ["first", "back"]) byId(id).setAttribute("aria-disabled", moment === 0);
     for (const id of ["forth", "last"]) byId(id).setAttribute("aria-disabled", moment === last);

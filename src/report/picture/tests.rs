@@ -5,6 +5,7 @@ use expect_test::{Expect, expect};
 use super::super::fixtures;
 use super::timeline::{Change, Doing, timelines};
 use super::*;
+use crate::check::{Evidence, Judgement};
 use crate::history::{Action, History, Transaction};
 use crate::report::Saved;
 
@@ -40,8 +41,7 @@ fn told(change: &Change) -> String {
 }
 
 fn check_timelines(history: &History, expected: Expect) {
-    let finding = finding(&[], history);
-    let lines = timelines(&Picture::of(&finding)).into_iter().enumerate();
+    let lines = timelines(history, history.outcomes.len()).into_iter().enumerate();
     let text: Vec<_> = lines
         .map(|(session, line)| {
             let told: Vec<_> = line.iter().map(told).collect();
@@ -103,8 +103,7 @@ fn fates(steps: &[(&str, &str, Transaction)]) -> Vec<(usize, timeline::Fate)> {
         let statements = vec![asked];
         run.act('A', 0, Action::Run { statements, transaction: *transaction });
     }
-    let finding = finding(&[], &run.history);
-    let lines = timelines(&Picture::of(&finding));
+    let lines = timelines(&run.history, 1);
     lines[0].iter().skip(1).map(|change| (change.wrote.len(), change.fate)).collect()
 }
 
@@ -160,7 +159,7 @@ fn every_history_can_be_drawn() {
         let boxes = svg(&picture).matches(" data-step=").count();
         assert!(boxes >= history.steps.len());
         assert_eq!(html(&picture).matches("<tr id=\"row-").count(), history.steps.len());
-        assert!(markdown(&picture).contains("sequenceDiagram"));
+        assert!(markdown(&picture, "").contains("sequenceDiagram"));
     }
 }
 
@@ -170,7 +169,7 @@ fn an_edge_to_a_step_that_is_not_there_is_not_drawn() {
     let finding = finding(&[], &history);
     let edge = |to| Edge { from: 0, to, kind: "rw".into(), label: String::new(), place: Place::OnTheCycle };
     let edges = [edge(3), edge(6)];
-    let drawn = svg(&Picture { finding: &finding, edges: &edges });
+    let drawn = svg(&Picture::of(&finding).with_edges(&edges));
     assert_eq!(drawn.matches("class=\"edge cycle\"").count(), 1);
 }
 
@@ -184,7 +183,7 @@ fn markdown_has_a_diagram_and_the_listing() {
     });
     let mut finding = finding(&[&["tag blue"], &["tag green"]], &history);
     finding.judgements = vec![("no lost updates", &judgement)];
-    let text = markdown(&Picture::of(&finding));
+    let text = markdown(&Picture::of(&finding), "");
     let above = text.split("<details>").next().unwrap_or_default();
     expect![[r#"
         ### promote/unordered at read-committed
@@ -231,7 +230,7 @@ fn a_long_diagram_is_cut_and_says_so() {
     let steps: Vec<_> = (0..2_000).map(|number| (['A', 'B'][number % 2], "SELECT 1")).collect();
     let history = fixtures::steps(&steps);
     let finding = finding(&[], &history);
-    let text = markdown(&Picture::of(&finding));
+    let text = markdown(&Picture::of(&finding), "");
     assert_eq!(text.matches("->>PostgreSQL").count(), 60);
     assert!(text.contains("1,940 more steps"));
 }

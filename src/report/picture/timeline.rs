@@ -6,8 +6,7 @@
 
 use serde::Serialize;
 
-use super::Picture;
-use crate::history::{Action, History, Statement, Step, Transaction, Wait};
+use crate::history::{Action, History, Statement, Step, Transaction};
 use crate::schedule::SessionId;
 
 /// More writes of a transaction than this are counted and not named.
@@ -70,7 +69,8 @@ pub(super) struct Change {
 }
 
 impl Change {
-    fn start() -> Self {
+    /// A session that has not begun.
+    pub(super) fn start() -> Self {
         Self {
             at: 0,
             ended: 0,
@@ -147,14 +147,11 @@ fn is_to_savepoint(sql: &str) -> bool {
 }
 
 /// The timeline of each session, in their order.
-pub(super) fn timelines(picture: &Picture<'_>) -> Vec<Vec<Change>> {
-    let history = picture.finding.history;
-    let mut teller = Teller {
-        history,
-        next: next_of_same_session(history),
-        lines: vec![vec![Change::start()]; picture.sessions()],
-    };
-    let waiting = completed_by(history);
+pub(super) fn timelines(history: &History, sessions: usize) -> Vec<Vec<Change>> {
+    let mut teller =
+        Teller { history, next: next_of_same_session(history), lines: vec![vec![Change::start()]; sessions] };
+    let until = |step: &Step| step.wait.as_ref().and_then(|wait| wait.until);
+    let waiting = completed_by(history.steps.iter().map(|step| (step.session.index(), until(step))));
     for (number, step) in history.steps.iter().enumerate() {
         teller.release(number, step);
         for &waited in &waiting[number] {
@@ -170,19 +167,18 @@ pub(super) fn at(line: &[Change], moment: usize) -> &Change {
     &line[later.saturating_sub(1)]
 }
 
-/// For each step, the earlier steps that its release let complete, in the order of their sessions.
-pub(super) fn completed_by(history: &History) -> Vec<Vec<usize>> {
-    let mut completed = vec![Vec::new(); history.steps.len()];
-    for (number, step) in history.steps.iter().enumerate() {
-        if let Some(Wait { until: Some(until), .. }) = step.wait
-            && until > number
-            && until < completed.len()
-        {
+/// For each step, the earlier steps that its release let complete, in the order of their sessions. A step is told as its
+/// session and the step in which it completed.
+pub(super) fn completed_by(steps: impl Iterator<Item = (usize, Option<usize>)>) -> Vec<Vec<usize>> {
+    let steps: Vec<_> = steps.collect();
+    let mut completed = vec![Vec::new(); steps.len()];
+    for (number, (_, until)) in steps.iter().enumerate() {
+        if let Some(until) = until.filter(|until| (number + 1..steps.len()).contains(until)) {
             completed[until].push(number);
         }
     }
-    for steps in &mut completed {
-        steps.sort_by_key(|&step: &usize| history.steps[step].session);
+    for waited in &mut completed {
+        waited.sort_by_key(|&step: &usize| steps[step].0);
     }
     completed
 }

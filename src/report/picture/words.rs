@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Abort,
     /// A back-off sleep that is over.
     Wake,
+    /// A transaction of which nobody knows how it ended.
+    Unknown,
     Other,
 }
 
@@ -55,6 +57,7 @@ impl Kind {
             Self::Commit => "commit",
             Self::Abort => "abort",
             Self::Wake => "wake",
+            Self::Unknown => "unknown",
             Self::Other => "other",
         }
     }

@@ -3,31 +3,49 @@
 
 use serde_json::{Value, json};
 
+use super::super::ChainWords;
 use super::super::markup::escape;
 use super::{Picture, link};
 use crate::report::{Became, Chain, Link};
 
-fn all<'a>(picture: &Picture<'a>) -> impl Iterator<Item = &'a Chain> {
-    picture.finding.explanation.into_iter().flat_map(|explanation| &explanation.chains)
+fn all<'a>(picture: &'a Picture<'_>) -> impl Iterator<Item = &'a Chain> {
+    picture.explanation.iter().flat_map(|explanation| &explanation.chains)
+}
+
+/// Heading, what is shown, and what the letters of the walk mean.
+fn lead(words: ChainWords) -> (&'static str, &'static str, &'static str) {
+    match words {
+        ChainWords::Rows => (
+            "Row versions",
+            "Every row that a session wrote, oldest version first.",
+            "At this moment, a session’s next statement would see the version that carries its letter; one that carries its \
+             letter nowhere is not there for it.",
+        ),
+        ChainWords::Keys => (
+            "Versions of the keys concerned",
+            "Every key that the findings name, oldest version first.",
+            "At this moment, the version that carries a session’s name is the one that the session last read or wrote.",
+        ),
+    }
 }
 
 pub(super) fn chains(out: &mut String, picture: &Picture<'_>) {
     if all(picture).next().is_none() {
         return;
     }
-    out.push_str(
-        "<div id=\"versions\">\n<h3 class=\"part\">Row versions</h3>\n\
-         <p class=\"lead\">Every row that a session wrote, oldest version first.<span id=\"now-seen\" hidden> At this moment, \
-         a session’s next statement would see the version that carries its letter; one that carries its letter nowhere \
-         is not there for it.</span></p>\n<div class=\"chains\">\n",
-    );
+    let (heading, shown, letters) = lead(picture.chains);
+    out.push_str(&format!(
+        "<div id=\"versions\">\n<h3 class=\"part\">{heading}</h3>\n<p class=\"lead\">{shown}<span id=\"now-seen\" hidden> \
+         {letters}</span></p>\n<div class=\"chains\">\n"
+    ));
     for chain in all(picture) {
         out.push_str(&format!(
             "<section class=\"chain\" aria-label=\"{0}\">\n<h4>{0}</h4>\n<ol>\n",
             escape(&chain.row)
         ));
         chain.versions.iter().for_each(|version| out.push_str(&item(version)));
-        out.push_str("</ol>\n<p class=\"blind\"></p>\n</section>\n");
+        let blind = if picture.chains == ChainWords::Rows { "<p class=\"blind\"></p>\n" } else { "" };
+        out.push_str(&format!("</ol>\n{blind}</section>\n"));
     }
     out.push_str("</div>\n</div>\n");
 }

@@ -1,93 +1,54 @@
 //! The listing and the final state as tables, which a screen reader can read cell by cell.
 //!
-//! The listing has the same blocks in the same words as the one on a terminal. What completes in another's step stands
-//! in that step's row.
+//! What stands in the listing is decided where the picture is made.
 
+use super::super::super::listing::Line;
 use super::super::super::paint::Style;
 use super::super::super::text::clip;
 use super::super::markup::{class, escape};
-use super::super::timeline::{Change, Doing, at, timelines};
-use super::super::{Picture, blocks, words};
+use super::super::{Cell, Listing, ListingRow, words};
 use crate::history::State;
-use crate::report::listing::blocks::Block;
-use crate::schedule::SessionId;
 
 /// More rows of one table than this are counted and not shown.
 const ROWS_MAX: usize = 50;
 /// More of a value than this many columns is cut.
 const VALUE_COLUMNS: usize = 80;
 
-/// One row of the listing.
-struct Row {
-    step: Option<usize>,
-    /// What stands in each session's column.
-    cells: Vec<Option<Block>>,
-}
-
-pub(super) fn listing(picture: &Picture<'_>) -> String {
-    let sessions = picture.sessions();
-    let heads: String =
-        SessionId::first(sessions).map(|session| format!("<th scope=\"col\">{session}</th>")).collect();
+pub(super) fn listing(listing: &Listing) -> String {
+    let head = |head: &String| format!("<th scope=\"col\">{}</th>", escape(head));
+    let heads: String = listing.heads.iter().map(head).collect();
     let mut out = format!(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Listing\">\n<table class=\"listing\">\n\
          <thead><tr><th scope=\"col\">Step</th>{heads}</tr></thead>\n<tbody>\n"
     );
-    let lines = timelines(picture);
-    let mut last = 0;
-    for row in rows(picture, sessions) {
-        last = row.step.unwrap_or(last);
-        self::row(&mut out, &row, last, &lines);
-    }
+    listing.rows.iter().for_each(|row| out.push_str(&self::row(row)));
     out.push_str("</tbody>\n</table>\n</div>\n");
     out
 }
 
-fn rows(picture: &Picture<'_>, sessions: usize) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    for block in blocks::blocks(picture.finding) {
-        let column = block.session.index();
-        let fits = |row: &&mut Row| block.step.is_none() && row.cells[column].is_none();
-        match rows.last_mut().filter(fits) {
-            Some(row) => row.cells[column] = Some(block),
-            None => {
-                let mut cells: Vec<_> = std::iter::repeat_with(|| None).take(sessions).collect();
-                let step = block.step;
-                cells[column] = Some(block);
-                rows.push(Row { step, cells });
-            }
+fn row(row: &ListingRow) -> String {
+    let mut out = match row.step.map(|step| step + 1) {
+        Some(number) => {
+            format!("<tr id=\"row-{number}\"><th scope=\"row\"><a href=\"#step={number}\">{number}</a></th>")
         }
-    }
-    rows
-}
-
-fn row(out: &mut String, row: &Row, last: usize, lines: &[Vec<Change>]) {
-    match row.step {
-        Some(step) => {
-            let number = step + 1;
-            out.push_str(&format!(
-                "<tr id=\"row-{number}\"><th scope=\"row\"><a href=\"#step={number}\">{number}</a></th>"
-            ));
-        }
-        None => out.push_str("<tr><th scope=\"row\"></th>"),
-    }
-    for (cell, line) in row.cells.iter().zip(lines) {
+        None => "<tr><th scope=\"row\"></th>".to_owned(),
+    };
+    for cell in &row.cells {
         match cell {
-            Some(block) => out.push_str(&self::cell(block)),
-            None => match &at(line, last + 1).doing {
-                Doing::Waits(whom) => out.push_str(&format!(
-                    "<td class=\"waits\"><span class=\"unseen\">still waits for {}</span></td>",
-                    words::names(whom)
-                )),
-                _ => out.push_str("<td></td>"),
-            },
+            Cell::Empty => out.push_str("<td></td>"),
+            Cell::Lines(lines) => out.push_str(&self::cell(lines)),
+            Cell::Waits(whom) => out.push_str(&format!(
+                "<td class=\"waits\"><span class=\"unseen\">still waits for {}</span></td>",
+                escape(whom)
+            )),
         }
     }
-    out.push_str("</tr>\n");
+    out + "</tr>\n"
 }
 
-fn cell(block: &Block) -> String {
+fn cell(lines: &[Line]) -> String {
     let mut out = String::from("<td>");
-    for line in &block.lines {
+    for line in lines {
         let style = match line.style {
             Style::Plain => "",
             Style::Dim => "dim",
