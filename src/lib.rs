@@ -165,7 +165,8 @@
 //!
 //! **Operations must not block their thread.** Sessions, gate and driver share one thread. An asynchronous driver is
 //! fine; a blocking one belongs into `spawn_blocking`. `Session::pool` is of sqlx 0.9 on tokio; any other driver takes
-//! [`Session::url`](subject::Session::url), which names a unix socket.
+//! [`Session::url`](subject::Session::url), which names a unix socket. On Linux, and with a server of pgweave's own, that
+//! thread stays on one core, and so does what it starts.
 //!
 //! **Settings are not production's.** Sessions run with `jit`, `enable_seqscan` and `enable_bitmapscan` off, custom
 //! plans, no `lock_timeout` or `statement_timeout`, and a `deadlock_timeout` of 1 ms, so that plans and timing do not

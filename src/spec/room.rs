@@ -184,8 +184,8 @@ impl Room {
 /// Whether a stage is as it was when it was opened, in a database in which nothing is. What cannot be asked is not.
 async fn is_clean(stage: &mut Stage, left: Left) -> bool {
     let is_reset = match left {
-        Left::Nothing => !stage.has_open_transaction(),
-        Left::Something | Left::Marks => stage.reset().await.unwrap_or(false),
+        Left::Nothing if !stage.has_open_transaction() => true,
+        _ => stage.reset().await.unwrap_or(false),
     };
     let pids = stage.pids();
     is_reset && is_alone_and_empty(stage.observer.connection(), &pids).await.unwrap_or(false)
