@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::facts;
-use super::wear::Wear;
+use super::wear::{UNKNOWN_ROW_BYTES, Wear};
 use crate::check::catalogue::Catalogue;
 use crate::history::{Column, ColumnKind, Datum, State, TEMPORAL, Table};
 
 /// Where the first state is kept.
 const SEED_SCHEMA: &str = "pgweave_seed";
 
-/// Every so many resets the tables are truncated instead of emptied: plans would change with the files.
+/// Every so many resets the tables are truncated instead of emptied, however little is known to have been written.
 const FRESH_EVERY: u32 = 64;
 
 /// Statements that bring back the first state, and one that reads the state.
@@ -22,13 +22,10 @@ const FRESH_EVERY: u32 = 64;
 pub struct Tables {
     tables: Vec<TableOf>,
     truncate: String,
-    vacuum: String,
     read: String,
     resets: u32,
     /// How many rows the schema made.
     rows: usize,
-    /// Whether a table was longer than a page when it was filled last. Then sessions differ in where they put rows.
-    long: bool,
     wear: Wear,
     catalogue: Catalogue,
 }
@@ -108,11 +105,11 @@ impl Tables {
         let catalogue = Self::look(connection).await?;
         let prepare = copy_aside(&tables) + &reset_function(&tables, &sequences);
         sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await?;
-        let rows: i64 =
-            sqlx::query_scalar(AssertSqlSafe(count(tables.len()))).fetch_one(&mut *connection).await?;
-        let (truncate, vacuum, read) = (truncate(&tables), vacuum(&tables), read(&tables));
-        let (rows, wear) = (usize::try_from(rows).unwrap_or(0), Wear::default());
-        Ok(Self { tables, truncate, vacuum, read, resets: 0, rows, long: false, wear, catalogue })
+        let (rows, bytes): (i64, i32) =
+            sqlx::query_as(AssertSqlSafe(size(tables.len()))).fetch_one(&mut *connection).await?;
+        let (rows, bytes) = (usize::try_from(rows).unwrap_or(0), usize::try_from(bytes).unwrap_or(0));
+        let (truncate, read, wear) = (truncate(&tables), read(&tables), Wear::of_rows(bytes));
+        Ok(Self { tables, truncate, read, resets: 0, rows, wear, catalogue })
     }
 
     /// Reads the catalogue alone.
@@ -130,18 +127,12 @@ impl Tables {
     /// # Errors
     /// Whatever the server says.
     pub async fn reset(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let is_worn = self.wear.is_worn(self.rows);
-        let renew = match () {
-            () if self.resets.is_multiple_of(FRESH_EVERY) || (is_worn && self.long) => Some(&self.truncate),
-            () if is_worn => Some(&self.vacuum),
-            () => None,
-        };
-        if let Some(renew) = renew {
-            sqlx::raw_sql(AssertSqlSafe(renew.as_str())).execute(&mut *connection).await?;
+        if self.resets.is_multiple_of(FRESH_EVERY) || self.wear.is_worn(self.rows) {
+            sqlx::raw_sql(AssertSqlSafe(self.truncate.as_str())).execute(&mut *connection).await?;
             self.wear.renewed();
         }
         self.resets += 1;
-        self.long = sqlx::query_scalar("SELECT pgweave_seed.reset()").fetch_one(connection).await?;
+        sqlx::query("SELECT pgweave_seed.reset()").execute(connection).await?;
         self.wear.filled(self.rows);
         Ok(())
     }
@@ -256,38 +247,27 @@ fn copy_aside(tables: &[TableOf]) -> String {
 }
 
 /// A function that empties the tables, fills them again and sets the sequences: in one round trip, and its statements
-/// are planned once. It returns whether a table is longer than a page.
+/// are planned once.
 fn reset_function(tables: &[TableOf], sequences: &str) -> String {
     let empty: String =
         tables.iter().rev().map(|table| format!("DELETE FROM {};", table.qualified)).collect();
     let fill: String = tables.iter().enumerate().map(fill).collect();
-    let is_long = |table: &TableOf| {
-        format!("pg_relation_size({}::oid) > current_setting('block_size')::int", table.oid)
-    };
-    let long: Vec<_> = tables.iter().map(is_long).chain(["false".to_owned()]).collect();
-    let long = long.join(" OR ");
     format!(
-        "CREATE FUNCTION {SEED_SCHEMA}.reset() RETURNS boolean LANGUAGE plpgsql AS
-         $pgweave_reset$ BEGIN {empty} {fill} {sequences} RETURN {long}; END $pgweave_reset$;"
+        "CREATE FUNCTION {SEED_SCHEMA}.reset() RETURNS void LANGUAGE plpgsql AS
+         $pgweave_reset$ BEGIN {empty} {fill} {sequences} END $pgweave_reset$;"
     )
 }
 
-/// How many rows were copied aside.
-fn count(tables: usize) -> String {
-    let counts = (0..tables).map(|index| format!(" + (SELECT count(*) FROM {SEED_SCHEMA}.t{index})"));
-    format!("SELECT 0::int8{}", counts.collect::<String>())
-}
-
-/// Makes the pages of the tables as good as new, and leaves the files in their places: it takes a fraction of what new
-/// files take, of which every session would have to hear.
-fn vacuum(tables: &[TableOf]) -> String {
-    let names: Vec<_> = tables.iter().map(|table| table.qualified.as_str()).collect();
-    let all = names.join(",");
-    if names.is_empty() {
-        String::new()
-    } else {
-        format!("VACUUM (TRUNCATE false, INDEX_CLEANUP on, PROCESS_TOAST false) {all}")
-    }
+/// How many rows were copied aside, and how many bytes one of them takes at the most; where there is none, that is unknown
+/// and taken for much.
+fn size(tables: usize) -> String {
+    let rows = (0..tables).map(|index| format!(" + (SELECT count(*) FROM {SEED_SCHEMA}.t{index})"));
+    let bytes = (0..tables).map(|index| {
+        format!(
+            ", (SELECT coalesce(max(pg_column_size(t)), {UNKNOWN_ROW_BYTES}) FROM {SEED_SCHEMA}.t{index} t)"
+        )
+    });
+    format!("SELECT 0::int8{}, greatest(0{})", rows.collect::<String>(), bytes.collect::<String>())
 }
 
 fn truncate(tables: &[TableOf]) -> String {
