@@ -112,16 +112,16 @@ impl TableFacts {
 }
 
 /// Tables, one bit a table; of very many tables some share a bit, and then count as one.
-pub(super) type Tables = u64;
+pub(crate) type Tables = u64;
 
 /// Bits of tables; those above stand for the things that are no tables.
 const TABLE_BITS: usize = 60;
 /// All of them.
-pub(super) const TABLES: Tables = (1 << TABLE_BITS) - 1;
+pub(crate) const TABLES: Tables = (1 << TABLE_BITS) - 1;
 
 impl Catalogue {
     /// The table at this position.
-    pub(super) fn bit(table: usize) -> Tables {
+    pub(crate) fn bit(table: usize) -> Tables {
         1 << (table % TABLE_BITS)
     }
 
@@ -160,15 +160,15 @@ impl Catalogue {
         tables | self.those(leads)
     }
 
-    /// `tables`, and all that may be locked or written when rows of them change or go: those that refer to them, with
-    /// what follows from that, and those that they refer to.
-    pub(super) fn with_relatives(&self, tables: Tables) -> Tables {
+    /// `tables`, and all that may change when rows of them change or go: those that refer to them, and those that refer to
+    /// these.
+    pub(crate) fn with_children(&self, tables: Tables) -> Tables {
         let mut all = tables;
         loop {
             let refers = |other: &TableFacts| self.among(all).any(|table| other.leads_to(&table.name));
             let more = all | self.those(refers);
             if more == all {
-                return self.with_parents(all);
+                return all;
             }
             all = more;
         }
@@ -203,7 +203,8 @@ mod tests {
         let (grandparent, parent, child, other) = (1, 2, 4, 8);
         assert_eq!(catalogue.named("parent"), parent);
         assert_eq!(catalogue.with_parents(child), child | parent | other);
-        assert_eq!(catalogue.with_relatives(grandparent), grandparent | parent | child | other);
-        assert_eq!(catalogue.with_relatives(other), other | child | parent);
+        assert_eq!(catalogue.with_children(grandparent), grandparent | parent | child);
+        assert_eq!(catalogue.with_children(other), other | child);
+        assert_eq!(catalogue.with_parents(other | child), other | child | parent);
     }
 }

@@ -11,7 +11,7 @@ use std::ops::AddAssign;
 
 use serde::{Serialize, Serializer};
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Tables};
 use super::dependence;
 pub use super::footprint::Connections;
 use super::footprint::{self, Footprint, Footprints};
@@ -65,6 +65,11 @@ impl Surveyor {
     /// Whether it is known what a statement may touch; if not, that may be anything.
     pub fn understands(&mut self, sql: &str) -> bool {
         self.0.understands(sql)
+    }
+
+    /// The tables whose rows may be others after a statement, one bit a table as in the catalogue.
+    pub(crate) fn changes(&mut self, sql: &str) -> Tables {
+        self.0.changes(sql)
     }
 
     /// What each step touches, so that a strategy knows which steps of a program conflict.

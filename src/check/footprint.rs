@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::access::{Access, Kind};
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Tables};
 use super::dependence::Overlap;
 use super::narrow;
 use super::put_off::{self, PutOff};
@@ -147,6 +147,11 @@ impl Surveyor {
     /// Whether it is known what a statement may touch.
     pub(super) fn understands(&mut self, sql: &str) -> bool {
         !self.known(sql).reach.is_anything()
+    }
+
+    /// The tables whose rows may be others after it.
+    pub(super) fn changes(&mut self, sql: &str) -> Tables {
+        self.known(sql).reach.changes
     }
 
     /// What a step does; of the last that it asked only that it begins, where `only_begins` says so.

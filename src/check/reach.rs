@@ -13,6 +13,8 @@ pub(super) struct Reach {
     pub(super) reads: u64,
     /// What it may write or lock.
     pub(super) writes: u64,
+    /// Tables whose rows may be others afterwards.
+    pub(super) changes: u64,
     /// Tables that it may keep others from reading, and whose readers it waits for.
     pub(super) excludes: u64,
     /// It looks whether a lock is free, and does not wait: SKIP LOCKED, NOWAIT and the functions that try a lock.
@@ -22,9 +24,16 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    pub(super) const NOTHING: Self = Self { reads: 0, writes: 0, excludes: 0, tries: false, counts: true };
-    pub(super) const ANYTHING: Self =
-        Self { reads: u64::MAX, writes: u64::MAX, excludes: u64::MAX, tries: true, counts: false };
+    pub(super) const NOTHING: Self =
+        Self { reads: 0, writes: 0, changes: 0, excludes: 0, tries: false, counts: true };
+    pub(super) const ANYTHING: Self = Self {
+        reads: u64::MAX,
+        writes: u64::MAX,
+        changes: u64::MAX,
+        excludes: u64::MAX,
+        tries: true,
+        counts: false,
+    };
 
     /// Whether it is so little understood that it may touch anything.
     pub(super) fn is_anything(self) -> bool {
@@ -35,6 +44,7 @@ impl Reach {
         Self {
             reads: self.reads | other.reads,
             writes: self.writes | other.writes,
+            changes: self.changes | other.changes,
             excludes: self.excludes | other.excludes,
             tries: self.tries || other.tries,
             counts: self.counts && other.counts,
@@ -43,7 +53,8 @@ impl Reach {
 
     /// What of it matters to its snapshot: what it will read, and the rows that it will look for to write them.
     pub(super) fn of_snapshot(self) -> Self {
-        Self { reads: self.reads | self.writes & TABLES, writes: 0, excludes: 0, tries: false, ..self }
+        let reads = self.reads | self.writes & TABLES;
+        Self { reads, writes: 0, changes: 0, excludes: 0, tries: false, ..self }
     }
 
     /// What it reached where it did not wait, and its command tag counts no row: rows that none of its conditions meet
@@ -227,7 +238,8 @@ fn of_one(tokens: &[String], catalogue: &Catalogue) -> Reach {
         return Reach::ANYTHING;
     }
     let named = tokens.iter().fold(0, |named, token| named | catalogue.named(token));
-    let written = written(first, tokens, named, catalogue);
+    let changed = changed(first, tokens, named, catalogue);
+    let written = if first == "lock" { named } else { catalogue.with_parents(changed) };
     if catalogue.those(|table| table.code_on_read) & named != 0
         || catalogue.those(|table| table.code_on_write) & written != 0
     {
@@ -241,6 +253,7 @@ fn of_one(tokens: &[String], catalogue: &Catalogue) -> Reach {
             | locked(tokens, named)
             | advisory
             | drawn(written, has(&SEQUENCE_FUNCTIONS), catalogue),
+        changes: changed,
         excludes: if ["truncate", "lock"].contains(&first) { written } else { 0 },
         tries: has(&["nowait", "skip"]) || begins("pg_try_advisory"),
         counts: counts_what_it_locks(first, tokens, locked(tokens, named)),
@@ -261,8 +274,8 @@ fn counts_what_it_locks(first: &str, tokens: &[String], locked: Tables) -> bool 
     }
 }
 
-/// The tables that a statement that begins with `first` may write, or lock by writing, where it names those in `named`.
-fn written(first: &str, tokens: &[String], named: Tables, catalogue: &Catalogue) -> Tables {
+/// The tables whose rows a statement that begins with `first` may change, where it names those in `named`.
+fn changed(first: &str, tokens: &[String], named: Tables, catalogue: &Catalogue) -> Tables {
     let word = |at: usize| tokens.get(at).map_or("", String::as_str);
     let target = || {
         // A schema may stand before the name.
@@ -275,13 +288,11 @@ fn written(first: &str, tokens: &[String], named: Tables, catalogue: &Catalogue)
         _ => false,
     };
     match first {
-        "insert" if !tokens.windows(2).any(|pair| pair == ["do", "update"]) => {
-            catalogue.with_parents(target())
-        }
-        "insert" | "update" | "delete" | "merge" => catalogue.with_relatives(target()),
-        "truncate" => catalogue.with_relatives(named),
-        "lock" => named,
-        _ if (0..tokens.len()).any(|at| changes(&at)) => catalogue.with_relatives(named),
+        "insert" if !tokens.windows(2).any(|pair| pair == ["do", "update"]) => target(),
+        "insert" | "update" | "delete" | "merge" => catalogue.with_children(target()),
+        "truncate" => catalogue.with_children(named),
+        "lock" => 0,
+        _ if (0..tokens.len()).any(|at| changes(&at)) => catalogue.with_children(named),
         _ => 0,
     }
 }

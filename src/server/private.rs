@@ -37,9 +37,10 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
     // Eight lanes with their sessions, observers and pools of the code under test.
     ("max_connections", "200"),
     ("max_prepared_transactions", "8"),
-    // Nothing is kept.
+    // Nothing is kept. Commits write what they have to the log themselves: that is a copy, and otherwise each would wake
+    // the process that does.
     ("fsync", "off"),
-    ("synchronous_commit", "off"),
+    ("synchronous_commit", "on"),
     ("full_page_writes", "off"),
     ("wal_level", "minimal"),
     ("max_wal_senders", "0"),
@@ -51,6 +52,8 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("max_parallel_workers_per_gather", "0"),
     // Dynamic shared memory goes with the folder even when the server is killed.
     ("dynamic_shared_memory_type", "mmap"),
+    // Nobody looks at the titles of its processes.
+    ("update_process_title", "off"),
     ("logging_collector", "off"),
     ("log_destination", "stderr"),
     ("log_line_prefix", "%m [%p] "),

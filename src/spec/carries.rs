@@ -1,7 +1,7 @@
 //! What a spec may leave behind, told from its text: in a connection, and from one permutation to the next. Where the text does
 //! not tell for certain, it counts as left. Nothing here talks to a database.
 
-use super::syntax::Spec;
+use super::syntax::{Spec, SpecSession};
 
 /// What a spec may leave in a connection whose transaction has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,9 +76,48 @@ const LOCKING: &[&str] = &["PG_ADVISORY_LOCK", "PG_TRY_ADVISORY_LOCK"];
 /// Whether no permutation can leave anything to the next, as long as each transaction ends, each advisory lock is given
 /// back, and setup and teardown leave nothing: then it is the same whether one was played before another or not.
 pub(super) fn keeps_permutations_apart(spec: &Spec) -> bool {
+    // The names of prepared transactions are the cluster's.
+    leaves_only_rows(spec) && !prepares_transactions(spec)
+}
+
+/// Whether no permutation can leave anything to the next but rows, and transactions that it has prepared.
+pub(super) fn leaves_only_rows(spec: &Spec) -> bool {
     let mut steps = spec.sessions.iter().flat_map(|session| &session.steps);
     texts(spec).all(|sql| !keeps_in_session(&words(sql)) && functions_are_known(sql))
         && !steps.any(|step| changes_database(&step.sql))
+}
+
+/// Whether a step prepares a transaction to be committed later, by whomever.
+pub(super) fn prepares_transactions(spec: &Spec) -> bool {
+    texts(spec).any(|sql| {
+        let words = words(sql);
+        (0..words.len()).any(|at| words[at] == "PREPARE" && followed_by(&words, at, &["TRANSACTION"]))
+    })
+}
+
+/// What shows that tables are not new, or is not brought back with their rows.
+const OF_TABLES: &[&str] = &[
+    "ANALYZE", "CACHE", "CLUSTER", "CMAX", "CMIN", "CTID", "EXPLAIN", "OID", "TABLEOID", "TEMP", "VACUUM",
+    "XMAX", "XMIN",
+];
+
+/// Functions of the server that tell nothing of tables.
+const HARMLESS: &[&str] = &["PG_ADVISORY", "PG_BACKEND_PID", "PG_NOTIFY", "PG_SLEEP", "PG_TRY_ADVISORY"];
+
+/// Whether putting the rows back comes to the same as tearing down and setting up again, as far as the text tells.
+pub(super) fn may_stand(spec: &Spec) -> bool {
+    let tells = |word: &String| {
+        OF_TABLES.contains(&word.as_str())
+            || word.contains("PG_") && !begins_with(word, HARMLESS)
+            || word.starts_with("INFORMATION_SCHEMA")
+    };
+    let around =
+        |session: &SpecSession| session.setup.iter().chain(&session.teardown).cloned().collect::<Vec<_>>();
+    !spec.setup.is_empty()
+        && spec.teardown.is_some()
+        && leaves_only_rows(spec)
+        && !texts(spec).any(|sql| words(sql).iter().any(tells))
+        && !spec.sessions.iter().flat_map(around).any(|sql| changes_database(&sql))
 }
 
 /// Whether a permutation may leave an advisory lock.
@@ -90,7 +129,9 @@ fn keeps_in_session(words: &[String]) -> bool {
     (0..words.len()).any(|at| {
         // What a trigger executes is a function, and no statement that was prepared.
         let of_a_trigger = words[at] == "EXECUTE" && followed_by(words, at, &["FUNCTION", "PROCEDURE"]);
-        (IN_SESSIONS.contains(&words[at].as_str()) && !of_a_trigger) || begins_with(&words[at], KEEPING)
+        let of_two_phases = words[at] == "PREPARE" && followed_by(words, at, &["TRANSACTION"]);
+        (IN_SESSIONS.contains(&words[at].as_str()) && !of_a_trigger && !of_two_phases)
+            || begins_with(&words[at], KEEPING)
     })
 }
 
@@ -254,5 +295,35 @@ mod tests {
     fn advisory_locks_are_seen() {
         assert!(takes_advisory_locks(&spec("", "SELECT pg_advisory_lock(1)")));
         assert!(!takes_advisory_locks(&spec("", "SELECT pg_advisory_xact_lock(1)")));
+    }
+
+    #[test]
+    fn a_setup_stands_only_where_rows_tell_everything() {
+        let stands = |setup: &str, step: &str| {
+            let text =
+                format!("setup {{ {setup} }} teardown {{ DROP TABLE t; }} session s step a {{ {step} }}");
+            may_stand(&crate::spec::parse("t.spec", &text).unwrap())
+        };
+        let table = "CREATE TABLE t (v int); INSERT INTO t VALUES (1);";
+        assert!(stands(table, "UPDATE t SET v = 2"));
+        assert!(stands(table, "PREPARE TRANSACTION 'a'") && stands(table, "SELECT pg_advisory_xact_lock(1)"));
+        for step in
+            ["SELECT ctid FROM t", "SELECT xmin FROM t", "ALTER TABLE t ADD w int", "EXPLAIN SELECT v FROM t"]
+        {
+            assert!(!stands(table, step), "{step}");
+        }
+        assert!(
+            !stands(table, "SELECT pg_relation_size('t')")
+                && !stands(table, "SELECT * FROM pg_catalog.pg_locks")
+        );
+        assert!(!stands("CREATE TABLE t (v int); ANALYZE t;", "SELECT 1"));
+        assert!(!may_stand(&spec(table, "SELECT 1")), "there is no teardown");
+    }
+
+    #[test]
+    fn prepared_transactions_are_the_clusters() {
+        let step = "BEGIN; UPDATE t SET v = 1; PREPARE TRANSACTION 'a'";
+        assert!(!keeps_permutations_apart(&spec("CREATE TABLE t (v int)", step)));
+        assert!(leaves_only_rows(&spec("CREATE TABLE t (v int)", step)));
     }
 }

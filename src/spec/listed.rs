@@ -80,7 +80,7 @@ pub async fn run_listed(
         && keeps_permutations_apart(spec);
     if may_spread && let Some(order) = orders.next() {
         telling.tell(Told::by(&mut stage, spec, 0, order).await)?;
-        if leaves_nothing(&mut stage).await? {
+        if leaves_nothing(&mut stage).await.map_err(StageError::from)? {
             return spread((spec, name), 1, house, stage, options, &mut telling).await;
         }
     }

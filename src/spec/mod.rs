@@ -22,6 +22,7 @@ mod error;
 mod everywhere;
 mod expected;
 mod export;
+mod ground;
 mod interleave;
 mod levels;
 mod lexer;

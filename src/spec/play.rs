@@ -19,7 +19,7 @@ use super::syntax::{Marker, Permutation, Spec, StepRef, Turn};
 use super::transcript::{LOST, Transcript, printed};
 use crate::explore::{Choice, Strategy};
 use crate::gate::Mode;
-use crate::history::{Ended, History};
+use crate::history::{Ended, History, Step};
 use crate::schedule::SessionId;
 use crate::weave::{Asking, Settler, Stop};
 
@@ -67,6 +67,7 @@ impl Stage {
         let ended = play.listed(permutation).await;
         let played = play.end();
         self.gate.set_mode(Mode::Open);
+        self.ground.note(played.history.steps.iter().flat_map(Step::statements));
         ended?;
         self.tear_down(spec, out).await?;
         Ok(played)
@@ -88,6 +89,7 @@ impl Stage {
         let ended = play.chosen(strategy).await;
         let played = play.end();
         self.gate.set_mode(Mode::Open);
+        self.ground.note(played.history.steps.iter().flat_map(Step::statements));
         ended?;
         self.tear_down(spec, out).await?;
         Ok(played)

@@ -39,6 +39,9 @@ const HAS_OTHERS: &str = "
                 WHERE datname = current_database() AND backend_type = 'client backend'
                   AND pid <> pg_backend_pid() AND pid <> ALL ($1))";
 
+const HAS_PREPARED: &str =
+    "SELECT EXISTS (SELECT FROM pg_prepared_xacts WHERE database = current_database())";
+
 const HOLDS_ADVISORY_LOCKS: &str = "
 SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory'
                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
@@ -133,10 +136,13 @@ impl Room {
     ) -> Result<Stage, StageError> {
         self.used = true;
         self.left = self.left.max(left_in_connections(spec));
-        let kept = self.stage.take().filter(|stage| stage.options.isolation == options.isolation);
+        let mut kept = self.stage.take();
+        if let Some(stage) = &mut kept {
+            stage.clear().await?;
+        }
         let mut stage = match kept {
-            Some(stage) => stage,
-            None => {
+            Some(stage) if stage.options.isolation == options.isolation => stage,
+            _ => {
                 let server = Arc::clone(&self.server);
                 Stage::open(entry(&server, self.database().await?), options).await?
             }
@@ -183,27 +189,34 @@ impl Room {
 
 /// Whether a stage is as it was when it was opened, in a database in which nothing is. What cannot be asked is not.
 async fn is_clean(stage: &mut Stage, left: Left) -> bool {
-    let is_reset = match left {
-        Left::Nothing if !stage.has_open_transaction() => true,
-        _ => stage.reset().await.unwrap_or(false),
-    };
+    let is_reset = stage.clear().await.unwrap_or(false)
+        && match left {
+            Left::Nothing if !stage.has_open_transaction() => true,
+            _ => stage.reset().await.unwrap_or(false),
+        };
     let pids = stage.pids();
     is_reset && is_alone_and_empty(stage.observer.connection(), &pids).await.unwrap_or(false)
 }
 
 /// Whether setup and teardown have left nothing, in the database nor in a session.
-pub(super) async fn leaves_nothing(stage: &mut Stage) -> Result<bool, StageError> {
+pub(super) async fn leaves_nothing(stage: &mut Stage) -> Result<bool, sqlx::Error> {
     if stage.has_open_transaction() || holds_advisory_locks(stage).await? {
         return Ok(false);
     }
-    Ok(sqlx::query_scalar(AssertSqlSafe(format!("SELECT {IS_EMPTY}")))
+    sqlx::query_scalar(AssertSqlSafe(format!("SELECT {IS_EMPTY}")))
         .fetch_one(stage.observer.connection())
-        .await?)
+        .await
 }
 
 /// Whether a session of this database holds an advisory lock.
-pub(super) async fn holds_advisory_locks(stage: &mut Stage) -> Result<bool, StageError> {
-    Ok(sqlx::query_scalar(HOLDS_ADVISORY_LOCKS).fetch_one(stage.observer.connection()).await?)
+pub(super) async fn holds_advisory_locks(stage: &mut Stage) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(HOLDS_ADVISORY_LOCKS).fetch_one(stage.observer.connection()).await
+}
+
+/// Whether there is an advisory lock or a prepared transaction in this database.
+pub(super) async fn holds_something(stage: &mut Stage) -> Result<bool, sqlx::Error> {
+    let prepared = sqlx::query_scalar(HAS_PREPARED).fetch_one(stage.observer.connection()).await?;
+    Ok(prepared || holds_advisory_locks(stage).await?)
 }
 
 /// Backends that have been told to go, or whose client has gone, are waited for.

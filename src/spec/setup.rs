@@ -9,16 +9,16 @@ use super::syntax::Spec;
 use super::transcript::{LOST, Transcript, printed};
 use crate::check::catalogue::Catalogue;
 use crate::isolation::Isolation;
+use crate::schedule::SessionId;
 use crate::weave::LaneError;
 
 impl Stage {
     pub(super) async fn set_up(&mut self, spec: &Spec, out: &mut Transcript) -> Result<(), PlayError> {
-        for sql in &spec.setup {
-            let answer = self.ask(&self.control, sql, || "the setup".to_owned()).await?;
-            answer.print(out);
-            if let Some(message) = answer.failed {
-                out.talk(&format!("setup failed: {message}"));
-                return Err(PlayError::Setup(message.trim_end().to_owned()));
+        if !self.put_back().await? {
+            let stands = self.may_stand(spec).await?;
+            self.set_up_anew(spec, out).await?;
+            if stands {
+                self.stand().await?;
             }
         }
         for (client, session) in self.clients.iter().zip(&spec.sessions) {
@@ -31,7 +31,24 @@ impl Stage {
                 return Err(PlayError::SessionSetup { session: session.name.clone(), message });
             }
         }
-        self.forget_statements();
+        for session in SessionId::first(self.clients.len()) {
+            self.ground.note(&self.gate.take_statements(session));
+        }
+        Ok(())
+    }
+
+    async fn set_up_anew(&mut self, spec: &Spec, out: &mut Transcript) -> Result<(), PlayError> {
+        for sql in &spec.setup {
+            let answer = self.ask(&self.control, sql, || "the setup".to_owned()).await?;
+            answer.print(out);
+            if answer.is_heard() {
+                self.ground.has_spoken();
+            }
+            if let Some(message) = answer.failed {
+                out.talk(&format!("setup failed: {message}"));
+                return Err(PlayError::Setup(message.trim_end().to_owned()));
+            }
+        }
         Ok(())
     }
 
@@ -45,9 +62,14 @@ impl Stage {
                 out.talk(&format!("teardown of session {} failed: {message}", session.name));
             }
         }
-        if let Some(sql) = &spec.teardown {
+        if !self.still_stands().await?
+            && let Some(sql) = &spec.teardown
+        {
             let answer = self.ask(&self.control, sql, || "the teardown".to_owned()).await?;
             answer.print(out);
+            if answer.is_heard() {
+                self.ground.has_spoken();
+            }
             if let Some(message) = answer.failed {
                 out.talk(&format!("teardown failed: {message}"));
             }
@@ -104,6 +126,11 @@ impl Answer {
             }
         }
         answer
+    }
+
+    /// Whether it says more than that all went well.
+    fn is_heard(&self) -> bool {
+        self.rows.is_some() || self.failed.is_some()
     }
 
     /// What the control connection was told; its notices are no one's concern.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 
 use super::client::{Client, ClientError, Event, Login};
+use super::ground::Ground;
 use super::syntax::Spec;
 use crate::gate::stream::Stream;
 use crate::gate::{Begins, Gate, Mode};
@@ -105,6 +106,7 @@ pub struct Stage {
     /// By position of the session in the spec; those beyond its sessions are idle.
     pub(super) clients: Vec<Client>,
     pub(super) options: StageOptions,
+    pub(super) ground: Ground,
 }
 
 /// The name by which the isolation tester's connections call the one that sets up.
@@ -131,12 +133,14 @@ impl Stage {
             Ok((observer, pid))
         };
         let (control, (observer, observer_pid)) = futures::try_join!(control, observer)?;
-        Ok(Self { entry, gate, observer, observer_pid, control, clients: Vec::new(), options })
+        let ground = Ground::default();
+        Ok(Self { entry, gate, observer, observer_pid, control, clients: Vec::new(), options, ground })
     }
 
     /// Makes the stage ready for `spec`, whose file is called `name`: each connection takes the name by which the isolation
     /// tester would call it.
     pub(super) async fn introduce(&mut self, spec: &Spec, name: &str) -> Result<(), StageError> {
+        self.ground = Ground::of(spec, self.entry.rights);
         let settings = settings(&self.entry, self.options.isolation);
         let login = login(&self.entry, &settings);
         let needed = |index: &usize| self.clients.get(*index).is_none_or(Client::is_lost);
@@ -185,6 +189,7 @@ impl Stage {
     pub(super) async fn give_up(&mut self, spec: &Spec) -> Result<(), StageError> {
         let pids: Vec<i32> = self.clients.iter().map(Client::pid).collect();
         self.observer.terminate(&pids).await?;
+        self.raze().await?;
         if let Some(sql) = &spec.teardown {
             // What it says is of no interest: the setup may never have been.
             self.control.ask(sql).await.map_err(failed(format!("the {CONTROL}")))?;
@@ -227,7 +232,7 @@ async fn ask_all<'a>(
     Ok(refused)
 }
 
-fn failed(who: String) -> impl FnOnce(ClientError) -> StageError {
+pub(super) fn failed(who: String) -> impl FnOnce(ClientError) -> StageError {
     |error| StageError::Connection { who, error }
 }
 

@@ -22,6 +22,7 @@ use super::settle::{Asking, Settler};
 use super::wear::versions;
 use super::{Limits, LockReports, story};
 use crate::case::{Case, Gates};
+use crate::check::catalogue;
 use crate::check::coverage::{Connections, Surveyor};
 use crate::explore::{Choice, Strategy};
 use crate::gate::{Begins, Gate, Mode, Rewrites, Settings, View};
@@ -106,6 +107,7 @@ pub struct Lane<S: Subject> {
     subject: Arc<S>,
     options: LaneOptions,
     observer: Observer,
+    surveyor: Surveyor,
     gate: Gate,
     seat: Rc<Seat>,
     /// The sessions' backends that have been brought there.
@@ -113,8 +115,6 @@ pub struct Lane<S: Subject> {
     sessions: Vec<Session>,
     queries: Vec<String>,
     isolation: Isolation,
-    /// Whether a session has been at SERIALIZABLE, by its connection's level or by its own words.
-    serializable: bool,
     /// Whether the run that begins next is watched.
     watching: bool,
     /// What lay in the tables when the watched run began.
@@ -137,17 +137,22 @@ impl<S: Subject> Lane<S> {
         let (endpoint, rewrites) = (options.endpoint.clone(), options.rewrites.clone());
         let gate = Gate::open_rewriting(endpoint, settings, options.sessions, Begins::Deferred, rewrites)?;
         let queries = subject.claims().iter().filter_map(|claim| claim.query().map(str::to_owned)).collect();
+        let connections = match subject.connections() {
+            1 => Connections::One,
+            _ => Connections::Several,
+        };
+        let surveyor = Surveyor::new(observer.catalogue().clone(), connections);
         let mut lane = Self {
             subject,
             options,
             observer,
+            surveyor,
             gate,
             seat,
             seated: BTreeSet::new(),
             sessions: Vec::new(),
             queries,
             isolation,
-            serializable: false,
             watching: false,
             lay: Default::default(),
         };
@@ -164,11 +169,6 @@ impl<S: Subject> Lane<S> {
         case: &Case<S::Op>,
         strategy: &mut dyn Strategy,
     ) -> Result<Traced, LaneError> {
-        // What a predicate lock covers depends on the page that a row lies on, and so on what lay there before it.
-        self.serializable |= case.isolation == Isolation::Serializable;
-        if self.serializable {
-            self.observer.freshen();
-        }
         self.observer.set_gates(case.gates).await?;
         self.prepare(case.isolation).await?;
         for session in &self.sessions {
@@ -205,13 +205,21 @@ impl<S: Subject> Lane<S> {
             ended: woven.ended,
             ..History::default()
         };
+        self.note_changes(history.steps.iter().flat_map(|step| step.statements()));
+        let cut = history.ended != Ended::Complete || history.steps.iter().any(cuts_a_connection);
+        if cut {
+            // What became of a statement that has no answer is not known.
+            self.observer.wrote(catalogue::TABLES, 0);
+        }
         if history.ended == Ended::Complete {
-            history.state = self.observer.state().await?;
+            history.state = match self.queries.is_empty() && !self.watching && !cut {
+                true => self.observer.last_state().await?,
+                false => self.observer.state().await?,
+            };
             history.answers = self.observer.answers(&self.queries).await?;
         }
-        self.observer.wrote(history.steps.iter().flat_map(|step| step.statements()).map(versions).sum());
         // A pool does not notice that an idle connection was lost, and would hand it to the next case.
-        if history.ended != Ended::Complete || history.steps.iter().any(cuts_a_connection) {
+        if cut {
             self.replace_sessions().await?;
         }
         if case.gates == Gates::Inside {
@@ -220,8 +228,6 @@ impl<S: Subject> Lane<S> {
         if history.steps.iter().flat_map(|step| step.statements()).any(leaves_traces) {
             self.clean().await;
         }
-        self.serializable |=
-            history.steps.iter().flat_map(|step| step.statements()).any(asks_for_serializable);
         Ok(Traced { history, trace: woven.trace })
     }
 
@@ -266,10 +272,11 @@ impl<S: Subject> Lane<S> {
             session.clock.reset(Flow::Flowing);
             session.faults.reset(Flow::Flowing);
         }
-        let (mut outcomes, mut traces, mut written) = (Vec::new(), false, 0);
+        let (mut outcomes, mut traces) = (Vec::new(), false);
         for (id, op) in ops {
             let alone = tokio::time::timeout(self.options.limits.step, self.alone(*id, op)).await;
             let Ok(outcome) = alone else {
+                self.observer.wrote(catalogue::TABLES, 0);
                 self.replace_sessions().await?;
                 return Err(LaneError::SerialHang {
                     op: *id,
@@ -279,10 +286,9 @@ impl<S: Subject> Lane<S> {
             outcomes.push(outcome);
             let statements = self.gate.take_statements(id.session);
             traces |= statements.iter().any(leaves_traces);
-            written += statements.iter().map(versions).sum::<usize>();
+            self.note_changes(statements.iter());
         }
-        self.observer.wrote(written);
-        let state = self.observer.state().await?;
+        let state = self.observer.last_state().await?;
         if traces {
             self.clean().await;
         }
@@ -310,11 +316,7 @@ impl<S: Subject> Lane<S> {
 
     /// A surveyor of the histories that this lane runs.
     pub fn surveyor(&self) -> Surveyor {
-        let connections = match self.subject.connections() {
-            1 => Connections::One,
-            _ => Connections::Several,
-        };
-        Surveyor::new(self.observer.catalogue().clone(), connections)
+        self.surveyor.clone()
     }
 
     /// Ends the lane: closes its connections.
@@ -323,6 +325,13 @@ impl<S: Subject> Lane<S> {
             session.pool.close().await;
         }
         self.observer.close().await;
+    }
+
+    /// Tells what has to be put back before the next case.
+    fn note_changes<'s>(&mut self, statements: impl Iterator<Item = &'s Statement>) {
+        for statement in statements {
+            self.observer.wrote(self.surveyor.changes(&statement.sql), versions(statement));
+        }
     }
 
     /// Brings back the first state, at this level.
@@ -450,10 +459,6 @@ fn cuts_a_connection(step: &Step) -> bool {
         Action::Fault { fault, .. } => !matches!(fault, Fault::ClockJump { .. }),
         Action::Wake { .. } => false,
     }
-}
-
-fn asks_for_serializable(statement: &Statement) -> bool {
-    statement.sql.to_ascii_uppercase().contains("SERIALIZABLE")
 }
 
 fn set_level(isolation: Isolation) -> String {

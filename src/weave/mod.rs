@@ -6,7 +6,9 @@
 //! - `settle`, `pause`: when is it certain that nothing more moves by itself?
 //! - `reins`: backends that wait are held still, so that waiters never race.
 //! - `seat`: a lane and its backends stay on one core.
-//! - `observer`, `tables`, `facts`, `rows`, `inside`: the lane's own connection; `wear`: when its tables need new pages.
+//! - `observer`, `tables`, `facts`, `rows`, `inside`: the lane's own connection.
+//! - `restore`, `wear`: the first state, brought back on pages that do not tell of the cases before; `standing`: the
+//!   same for a setup that others have run.
 //!
 //! The weaver never judges a history and never chooses an order.
 
@@ -16,10 +18,12 @@ mod lane;
 mod observer;
 mod pause;
 mod reins;
+mod restore;
 mod rows;
 mod run;
 mod seat;
 mod settle;
+mod standing;
 mod story;
 mod tables;
 mod wear;
@@ -32,6 +36,8 @@ pub use observer::Rights;
 pub use reins::Reins;
 pub(crate) use seat::Seat;
 pub(crate) use settle::{Asking, Crew, Rest, Settler, Stop};
+pub(crate) use standing::Standing;
+pub(crate) use wear::versions;
 
 /// How long things may take before a case counts as hung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

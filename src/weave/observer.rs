@@ -10,7 +10,7 @@ use super::inside;
 use super::rows::Watch;
 use super::tables::Tables;
 use crate::case::Gates;
-use crate::check::catalogue::Catalogue;
+use crate::check::catalogue::{self, Catalogue};
 use crate::history::{Answer, State};
 use crate::isolation::Isolation;
 use crate::rows::{Answers, Catalog, Followed, Lying};
@@ -46,7 +46,7 @@ const SETTINGS: &str =
     SET plan_cache_mode = force_generic_plan;";
 
 /// Without triggers and foreign keys in between, putting rows back is quick and has no effects of its own.
-const AS_REPLICA: &str = "SET session_replication_role = replica";
+pub(super) const AS_REPLICA: &str = "SET session_replication_role = replica";
 
 /// Functions whose text we cannot read may do it too.
 const UNLOCKING_FUNCTIONS: &str = "
@@ -68,7 +68,7 @@ impl Observer {
         let mut connection = options.connect().await?;
         sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
         sqlx::raw_sql(AssertSqlSafe(schema)).execute(&mut connection).await?;
-        let tables = Tables::learn(&mut connection).await?;
+        let tables = Tables::learn(&mut connection, superuser).await?;
         sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
         if superuser == Rights::Superuser {
             sqlx::raw_sql(AS_REPLICA).execute(&mut connection).await?;
@@ -226,14 +226,9 @@ impl Observer {
         }
     }
 
-    /// Makes the next reset start from fresh files.
-    pub fn freshen(&mut self) {
-        self.tables.freshen();
-    }
-
-    /// Notes how many row versions a case has written.
-    pub fn wrote(&mut self, versions: usize) {
-        self.tables.wrote(versions);
+    /// Notes which tables may have been changed, one bit each as in the catalogue, and how many row versions were written.
+    pub fn wrote(&mut self, tables: catalogue::Tables, versions: usize) {
+        self.tables.wrote(tables, versions);
     }
 
     /// Reads what the subject's tables hold.
@@ -242,6 +237,14 @@ impl Observer {
     /// Whatever the server says.
     pub async fn state(&mut self) -> Result<State, sqlx::Error> {
         self.tables.state(&mut self.connection).await
+    }
+
+    /// Reads what the subject's tables hold, and makes the next reset quick: nothing else is asked of this state.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn last_state(&mut self) -> Result<State, sqlx::Error> {
+        self.tables.last_state(&mut self.connection).await
     }
 
     /// Asks the claims' queries.

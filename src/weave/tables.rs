@@ -4,29 +4,24 @@
 
 use std::collections::BTreeMap;
 
+use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::facts;
-use super::wear::{UNKNOWN_ROW_BYTES, Wear};
-use crate::check::catalogue::Catalogue;
+use super::observer::Rights;
+use super::restore::{Kept, Restore};
+use super::wear::{Counted, UNKNOWN_ROW_BYTES, Wear};
+use crate::check::catalogue::{self, Catalogue};
 use crate::history::{Column, ColumnKind, Datum, State, TEMPORAL, Table};
 
-/// Where the first state is kept.
-const SEED_SCHEMA: &str = "pgweave_seed";
-
-/// Every so many resets the tables are truncated instead of emptied, however little is known to have been written.
-const FRESH_EVERY: u32 = 64;
-
-/// Statements that bring back the first state, and one that reads the state.
+/// The tables, what brings back their first state, and a statement that reads the state.
 #[derive(Debug, Default)]
 pub struct Tables {
     tables: Vec<TableOf>,
-    truncate: String,
     read: String,
-    resets: u32,
-    /// How many rows the schema made.
-    rows: usize,
-    wear: Wear,
+    /// What they hold at first.
+    first: Vec<Table>,
+    restore: Restore,
     catalogue: Catalogue,
 }
 
@@ -37,6 +32,8 @@ struct TableOf {
     qualified: String,
     columns: Vec<ColumnOf>,
     references: Vec<i64>,
+    /// Its position in the catalogue.
+    position: usize,
 }
 
 #[derive(Debug)]
@@ -47,6 +44,8 @@ struct ColumnOf {
     computed: bool,
     drawn: bool,
     temporal: bool,
+    /// Whether all its values take the same room.
+    fixed: bool,
     references: Option<(i64, i16)>,
 }
 
@@ -65,7 +64,7 @@ SELECT c.oid::int8 AS oid,
 
 const COLUMNS: &str = "
 SELECT a.attname AS name, quote_ident(a.attname) AS quoted, a.attnum AS number,
-       a.attgenerated <> '' AS computed,
+       a.attgenerated <> '' AS computed, a.attlen > 0 AS fixed,
        a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid), '') ~ '^(nextval|.*uuid.*)\\(' AS drawn,
        a.atttypid IN ('date'::regtype, 'time'::regtype, 'timetz'::regtype,
                       'timestamp'::regtype, 'timestamptz'::regtype) AS temporal,
@@ -87,9 +86,9 @@ impl Tables {
     ///
     /// # Errors
     /// Whatever the server says.
-    pub async fn learn(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+    pub async fn learn(connection: &mut PgConnection, rights: Rights) -> Result<Self, sqlx::Error> {
         let mut tables = Vec::new();
-        for row in sqlx::query(TABLES).fetch_all(&mut *connection).await? {
+        for (position, row) in sqlx::query(TABLES).fetch_all(&mut *connection).await?.iter().enumerate() {
             let oid: i64 = row.get("oid");
             let columns = sqlx::query(COLUMNS).bind(oid).fetch_all(&mut *connection).await?;
             tables.push(TableOf {
@@ -98,18 +97,20 @@ impl Tables {
                 qualified: row.get("qualified"),
                 columns: columns.iter().map(ColumnOf::of).collect(),
                 references: row.get("refs"),
+                position,
             });
         }
         let tables = parents_first(tables);
         let sequences = sequences(&mut *connection).await?;
         let catalogue = Self::look(connection).await?;
-        let prepare = copy_aside(&tables) + &reset_function(&tables, &sequences);
-        sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await?;
-        let (rows, bytes): (i64, i32) =
-            sqlx::query_as(AssertSqlSafe(size(tables.len()))).fetch_one(&mut *connection).await?;
-        let (rows, bytes) = (usize::try_from(rows).unwrap_or(0), usize::try_from(bytes).unwrap_or(0));
-        let (truncate, read, wear) = (truncate(&tables), read(&tables), Wear::of_rows(bytes));
-        Ok(Self { tables, truncate, read, resets: 0, rows, wear, catalogue })
+        let names: Vec<_> = tables.iter().map(|table| table.qualified.clone()).collect();
+        let rooms = rooms(connection, &names).await?;
+        let kept = tables.iter().zip(rooms).map(|(table, room)| table.kept(room, &catalogue)).collect();
+        let read = read(&tables);
+        let restore = Restore::prepare(connection, kept, &sequences, &read, rights).await?;
+        let mut learnt = Self { tables, read, first: Vec::new(), restore, catalogue };
+        learnt.first = learnt.rows(connection).await?;
+        Ok(learnt)
     }
 
     /// Reads the catalogue alone.
@@ -127,19 +128,12 @@ impl Tables {
     /// # Errors
     /// Whatever the server says.
     pub async fn reset(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        if self.resets.is_multiple_of(FRESH_EVERY) || self.wear.is_worn(self.rows) {
-            sqlx::raw_sql(AssertSqlSafe(self.truncate.as_str())).execute(&mut *connection).await?;
-            self.wear.renewed();
-        }
-        self.resets += 1;
-        sqlx::query("SELECT pgweave_seed.reset()").execute(connection).await?;
-        self.wear.filled(self.rows);
-        Ok(())
+        self.restore.bring_back(connection).await
     }
 
-    /// Notes how many row versions have been written since the first state was brought back.
-    pub fn wrote(&mut self, versions: usize) {
-        self.wear.wrote(versions);
+    /// Notes what may have been changed since, and how many row versions were written.
+    pub fn wrote(&mut self, tables: catalogue::Tables, versions: usize) {
+        self.restore.note(tables, versions);
     }
 
     /// What the catalogue tells of the tables.
@@ -147,28 +141,61 @@ impl Tables {
         &self.catalogue
     }
 
-    /// Makes the next reset truncate the tables.
-    pub fn freshen(&mut self) {
-        self.resets = 0;
-    }
-
     /// Reads what the tables hold.
     ///
     /// # Errors
     /// Whatever the server says.
-    pub async fn state(&self, connection: &mut PgConnection) -> Result<State, sqlx::Error> {
+    pub async fn state(&mut self, connection: &mut PgConnection) -> Result<State, sqlx::Error> {
+        let state = self.rows(connection).await?;
+        Ok(self.named(state, self.restore.changed()))
+    }
+
+    /// Reads what the tables hold for the last time: where it takes no more than that, the first state is brought back
+    /// at once.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn last_state(&mut self, connection: &mut PgConnection) -> Result<State, sqlx::Error> {
+        if !self.restore.needs_no_files() {
+            return self.state(connection).await;
+        }
+        let changed = self.restore.changed();
+        let rows = self.restore.read_and_bring_back(connection).await?;
+        Ok(self.named(self.sorted(&rows), changed))
+    }
+
+    /// Gives the tables their names, and looks whether only those of `changed` have been changed.
+    fn named(&mut self, state: Vec<Table>, changed: catalogue::Tables) -> State {
+        let is_another = |at: usize| {
+            changed & Catalogue::bit(self.tables[at].position) == 0 && state[at] != self.first[at]
+        };
+        // Something has changed rows that no statement was known to change. Then it may have changed any.
+        if (0..state.len()).any(is_another) {
+            tracing::debug!("rows have changed in a table that no statement is known to change");
+            self.restore.note(catalogue::TABLES, 0);
+        }
+        let names = self.tables.iter().map(|table| table.name.clone());
+        State(names.zip(state).collect::<BTreeMap<_, _>>())
+    }
+
+    async fn rows(&self, connection: &mut PgConnection) -> Result<Vec<Table>, sqlx::Error> {
+        if self.read.is_empty() {
+            return Ok(self.sorted(&[]));
+        }
+        Ok(self.sorted(&sqlx::query(AssertSqlSafe(self.read.as_str())).fetch_all(connection).await?))
+    }
+
+    /// The rows of each table, in an order of our own.
+    fn sorted(&self, rows: &[PgRow]) -> Vec<Table> {
         let mut state: Vec<Table> = self.tables.iter().map(|table| self.empty_table(table)).collect();
-        if !self.read.is_empty() {
-            for row in sqlx::query(AssertSqlSafe(self.read.as_str())).fetch_all(connection).await? {
-                let values: Vec<Datum> = row.get(1);
-                state[row.get::<i32, _>(0) as usize].rows.push(values);
-            }
+        for row in rows {
+            let values: Vec<Datum> = row.get(1);
+            state[row.get::<i32, _>(0) as usize].rows.push(values);
         }
         for table in &mut state {
             table.rows.sort();
         }
-        let names = self.tables.iter().map(|table| table.name.clone());
-        Ok(State(names.zip(state).collect::<BTreeMap<_, _>>()))
+        state
     }
 
     fn empty_table(&self, table: &TableOf) -> Table {
@@ -194,8 +221,31 @@ impl Tables {
     }
 }
 
+impl TableOf {
+    /// What it takes to put it back, if its rows take this room.
+    fn kept(&self, Room { rows, bytes }: Room, catalogue: &Catalogue) -> Kept {
+        let bit = Catalogue::bit(self.position);
+        let given = self.columns.iter().filter(|column| !column.computed);
+        let facts = &catalogue.tables[self.position];
+        let with_children = catalogue.with_children(bit);
+        let alone = facts.references.is_empty() && with_children == bit && !facts.code_on_write;
+        let counted = match alone && self.columns.iter().all(|column| column.fixed) {
+            true => Counted::Well,
+            false => Counted::Roughly,
+        };
+        Kept {
+            bit,
+            qualified: self.qualified.clone(),
+            columns: given.map(|column| column.quoted.as_str()).collect::<Vec<_>>().join(","),
+            with_children,
+            rows,
+            wear: Wear::of_rows(bytes, counted),
+        }
+    }
+}
+
 impl ColumnOf {
-    fn of(row: &sqlx::postgres::PgRow) -> Self {
+    fn of(row: &PgRow) -> Self {
         let table: Option<i64> = row.get("ref_table");
         let column: Option<i16> = row.get("ref_column");
         Self {
@@ -205,6 +255,7 @@ impl ColumnOf {
             computed: row.get("computed"),
             drawn: row.get("drawn"),
             temporal: row.get("temporal"),
+            fixed: row.get("fixed"),
             references: table.zip(column),
         }
     }
@@ -212,7 +263,7 @@ impl ColumnOf {
 
 /// Statements that set every sequence to where it stands now. The catalogue's view hides where one stands that was set
 /// and not drawn from yet, so each is asked itself.
-async fn sequences(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
+pub(super) async fn sequences(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
     let mut set = String::new();
     let names: Vec<String> = sqlx::query_scalar(SEQUENCES).fetch_all(&mut *connection).await?;
     for name in names {
@@ -239,50 +290,35 @@ fn parents_first(mut tables: Vec<TableOf>) -> Vec<TableOf> {
     ordered
 }
 
-fn copy_aside(tables: &[TableOf]) -> String {
-    let copy = |(index, table): (usize, &TableOf)| {
-        format!("CREATE TABLE {SEED_SCHEMA}.t{index} AS TABLE {};", table.qualified)
-    };
-    format!("CREATE SCHEMA {SEED_SCHEMA};") + &tables.iter().enumerate().map(copy).collect::<String>()
+/// How much room the rows of a table take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) rows: usize,
+    /// Of the longest row; where there is none, that is unknown and taken for much.
+    pub(super) bytes: usize,
 }
 
-/// A function that empties the tables, fills them again and sets the sequences: in one round trip, and its statements
-/// are planned once.
-fn reset_function(tables: &[TableOf], sequences: &str) -> String {
-    let empty: String =
-        tables.iter().rev().map(|table| format!("DELETE FROM {};", table.qualified)).collect();
-    let fill: String = tables.iter().enumerate().map(fill).collect();
-    format!(
-        "CREATE FUNCTION {SEED_SCHEMA}.reset() RETURNS void LANGUAGE plpgsql AS
-         $pgweave_reset$ BEGIN {empty} {fill} {sequences} END $pgweave_reset$;"
-    )
-}
-
-/// How many rows were copied aside, and how many bytes one of them takes at the most; where there is none, that is unknown
-/// and taken for much.
-fn size(tables: usize) -> String {
-    let rows = (0..tables).map(|index| format!(" + (SELECT count(*) FROM {SEED_SCHEMA}.t{index})"));
-    let bytes = (0..tables).map(|index| {
+/// How much room each table takes, by its quoted name.
+pub(super) async fn rooms(
+    connection: &mut PgConnection,
+    tables: &[String],
+) -> Result<Vec<Room>, sqlx::Error> {
+    let of = |(index, name): (usize, &String)| {
         format!(
-            ", (SELECT coalesce(max(pg_column_size(t)), {UNKNOWN_ROW_BYTES}) FROM {SEED_SCHEMA}.t{index} t)"
+            "SELECT {index}, count(*), coalesce(max(pg_column_size(t)), {UNKNOWN_ROW_BYTES}) FROM ONLY {name} t"
         )
-    });
-    format!("SELECT 0::int8{}, greatest(0{})", rows.collect::<String>(), bytes.collect::<String>())
-}
-
-fn truncate(tables: &[TableOf]) -> String {
-    let names: Vec<_> = tables.iter().map(|table| table.qualified.as_str()).collect();
-    if names.is_empty() { String::new() } else { format!("TRUNCATE {};", names.join(",")) }
-}
-
-fn fill((index, table): (usize, &TableOf)) -> String {
-    let columns: Vec<_> =
-        table.columns.iter().filter(|column| !column.computed).map(|column| column.quoted.as_str()).collect();
-    let columns = columns.join(",");
-    format!(
-        "INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {SEED_SCHEMA}.t{index};",
-        table.qualified
-    )
+    };
+    let asked: Vec<_> = tables.iter().enumerate().map(of).collect();
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked = asked.join(" UNION ALL ") + " ORDER BY 1";
+    let answers: Vec<(i32, i64, i32)> = sqlx::query_as(AssertSqlSafe(asked)).fetch_all(connection).await?;
+    let room = |(_, rows, bytes)| Room {
+        rows: usize::try_from(rows).unwrap_or(0),
+        bytes: usize::try_from(bytes).unwrap_or(0),
+    };
+    Ok(answers.into_iter().map(room).collect())
 }
 
 fn read(tables: &[TableOf]) -> String {

@@ -13,6 +13,7 @@ mod loud;
 mod original;
 mod postgres;
 mod spread;
+mod standing;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

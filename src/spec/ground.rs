@@ -1,0 +1,128 @@
+//! What a permutation finds: usually what setup has just made. Where many permutations follow one another and none can leave
+//! anything but rows, the setup is left standing after the first few and its rows are put back: making tables and
+//! dropping them takes longer than most permutations.
+//!
+//! Nothing of it shows in any output. Where the text, the tables or a permutation do not allow it, each is set up anew.
+
+use super::carries::{may_stand, prepares_transactions, takes_advisory_locks};
+use super::client::Event;
+use super::error::PlayError;
+use super::room::{holds_something, leaves_nothing};
+use super::stage::{Stage, StageError, failed};
+use super::syntax::Spec;
+use crate::history::Statement;
+use crate::schedule::SessionId;
+use crate::weave::{LaneError, Rights, Standing, versions};
+
+/// Permutations that are set up anew before a setup is left standing: what they print and leave is looked at.
+const ANEW_MIN: usize = 2;
+/// What it takes to let a setup stand pays with this many permutations.
+const PAYS_FROM: usize = 12;
+
+/// What permutations of one spec find on a stage.
+#[derive(Debug, Default)]
+pub(super) struct Ground {
+    /// Whether the setup may be left standing.
+    may_stand: bool,
+    /// Permutations that were set up anew.
+    anew: usize,
+    standing: Option<Standing>,
+    /// Row versions that steps have written since the rows were put back.
+    written: usize,
+    /// Whether a permutation may leave what is neither a row nor an open transaction.
+    looked_at: bool,
+    teardown: String,
+}
+
+impl Ground {
+    /// For `spec`, of which nothing has been played.
+    pub(super) fn of(spec: &Spec, rights: Rights) -> Self {
+        Self {
+            may_stand: rights == Rights::Superuser && may_stand(spec),
+            looked_at: prepares_transactions(spec) || takes_advisory_locks(spec),
+            teardown: spec.teardown.clone().unwrap_or_default(),
+            ..Self::default()
+        }
+    }
+
+    /// The setup or the teardown has printed something, or failed: it is to do so each time.
+    pub(super) fn has_spoken(&mut self) {
+        self.may_stand = false;
+    }
+
+    /// Statements of a permutation have been answered.
+    pub(super) fn note<'s>(&mut self, statements: impl IntoIterator<Item = &'s Statement>) {
+        self.written += statements.into_iter().map(versions).sum::<usize>();
+    }
+}
+
+impl Stage {
+    /// Puts the rows of a setup back that stands. Returns whether one does.
+    pub(super) async fn put_back(&mut self) -> Result<bool, PlayError> {
+        let Some(standing) = &mut self.ground.standing else { return Ok(false) };
+        let put = standing.put_back(self.observer.connection()).await;
+        put.map(|()| true).map_err(server)
+    }
+
+    /// Whether the setup that is run next may be left standing.
+    pub(super) async fn may_stand(&mut self, spec: &Spec) -> Result<bool, PlayError> {
+        let Ground { may_stand, anew, .. } = self.ground;
+        let pays = || anew >= PAYS_FROM || spec.orders().nth(PAYS_FROM - 1).is_some();
+        if !may_stand || anew < ANEW_MIN || !pays() {
+            return Ok(false);
+        }
+        self.ground.may_stand = leaves_nothing(self).await.map_err(server)?;
+        Ok(self.ground.may_stand)
+    }
+
+    /// Lets the setup stand that has just been run.
+    pub(super) async fn stand(&mut self) -> Result<(), PlayError> {
+        self.ground.standing = Standing::begin(self.observer.connection()).await.map_err(server)?;
+        self.ground.may_stand = self.ground.standing.is_some();
+        Ok(())
+    }
+
+    /// Whether the setup still stands after a permutation, so that nothing is to be torn down.
+    pub(super) async fn still_stands(&mut self) -> Result<bool, PlayError> {
+        if self.ground.standing.is_none() {
+            self.ground.anew += 1;
+            return Ok(false);
+        }
+        // What the sessions' own setups and teardowns have written is in no history.
+        for session in SessionId::first(self.clients.len()) {
+            self.ground.note(&self.gate.take_statements(session));
+        }
+        let leaves = self.has_open_transaction()
+            || (self.ground.looked_at && holds_something(self).await.map_err(server)?);
+        let written = std::mem::take(&mut self.ground.written);
+        match &mut self.ground.standing {
+            Some(standing) if !leaves => standing.changed(written),
+            _ => {
+                self.raze().await.map_err(server)?;
+                self.ground.may_stand = false;
+            }
+        }
+        Ok(!leaves)
+    }
+
+    /// Tears down a setup that stands. Returns whether nothing went wrong.
+    pub(super) async fn clear(&mut self) -> Result<bool, StageError> {
+        if !self.raze().await? {
+            return Ok(true);
+        }
+        let answer = self.control.ask(&self.ground.teardown).await;
+        let answer = answer.map_err(failed("the control connection".to_owned()))?;
+        Ok(!answer.iter().any(Event::is_failure))
+    }
+
+    /// Takes away what lets the setup stand. Returns whether it did: then it is still to be torn down.
+    pub(super) async fn raze(&mut self) -> Result<bool, sqlx::Error> {
+        let Some(standing) = self.ground.standing.take() else { return Ok(false) };
+        standing.end(self.observer.connection()).await?;
+        Ok(true)
+    }
+}
+
+fn server(error: sqlx::Error) -> PlayError {
+    PlayError::Lane(LaneError::Server(error))
+}

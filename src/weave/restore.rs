@@ -1,0 +1,189 @@
+//! Brings back the first state between two cases: tables that the last one may have changed are emptied and filled again
+//! from the rows that were copied aside. The others are left as they lie; that they still hold what they held is looked
+//! at when the state is read. Where nothing else is to be asked of the last state, one message reads it and brings back
+//! the first.
+//!
+//! Nothing here knows what a statement changes; that is judged in `check`.
+
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::observer::Rights;
+use super::wear::Wear;
+use crate::check::catalogue::{TABLES, Tables};
+
+/// Where the rows of the first state are kept.
+pub(super) const SEED_SCHEMA: &str = "pgweave_seed";
+
+/// What it takes to put one table back.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// Its bit in the catalogue.
+    pub(super) bit: Tables,
+    /// Its name, quoted, with its schema.
+    pub(super) qualified: String,
+    /// Its columns, quoted, but for those that are computed.
+    pub(super) columns: String,
+    /// It and the tables that refer to it: only together can they be truncated.
+    pub(super) with_children: Tables,
+    /// How many rows the schema made.
+    pub(super) rows: usize,
+    pub(super) wear: Wear,
+}
+
+/// The tables of a lane, and what has become of them since they were put back.
+#[derive(Debug, Default)]
+pub(super) struct Restore {
+    /// Parents before their children.
+    kept: Vec<Kept>,
+    /// Those that may hold other rows than at first.
+    changed: Tables,
+    /// Whether what lay in them before they were first put back still does.
+    is_new: bool,
+    /// Whether the first state is there, and nothing has been noted since.
+    is_back: bool,
+    /// Whether one table can be put back without the others: foreign keys must not be in the way.
+    one_by_one: bool,
+}
+
+impl Restore {
+    /// Copies the rows of the tables aside, which come parents first. `sequences` sets every sequence to where it stands now,
+    /// and `read` gives number and values of every row.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub(super) async fn prepare(
+        connection: &mut PgConnection,
+        kept: Vec<Kept>,
+        sequences: &str,
+        read: &str,
+        rights: Rights,
+    ) -> Result<Self, sqlx::Error> {
+        let prepare = copy_aside(&kept) + &functions(&kept, sequences, read);
+        sqlx::raw_sql(AssertSqlSafe(prepare)).execute(connection).await?;
+        let one_by_one = rights == Rights::Superuser;
+        Ok(Self { kept, changed: TABLES, is_new: true, is_back: false, one_by_one })
+    }
+
+    /// What lies in the tables has been put there this moment, and need not go into new files.
+    pub(super) fn take_as_new(&mut self) {
+        self.is_new = false;
+        self.kept.iter_mut().for_each(|kept| kept.wear.filled(kept.rows));
+    }
+
+    /// Brings back the first state.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub(super) async fn bring_back(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.is_back {
+            return Ok(());
+        }
+        let emptied = self.truncate(connection).await?;
+        let put = self.to_put(emptied);
+        sqlx::query("SELECT pgweave_seed.reset($1)").bind(put.cast_signed()).execute(connection).await?;
+        self.is_put(put);
+        Ok(())
+    }
+
+    /// Reads the rows of all tables, and brings back the first state.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub(super) async fn read_and_bring_back(
+        &mut self,
+        connection: &mut PgConnection,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let put = self.to_put(0);
+        let rows = sqlx::query("SELECT * FROM pgweave_seed.read_and_reset($1)").bind(put.cast_signed());
+        let rows = rows.fetch_all(connection).await?;
+        self.is_put(put);
+        Ok(rows)
+    }
+
+    /// Whether the first state can be brought back without new files.
+    pub(super) fn needs_no_files(&self) -> bool {
+        !self.kept.iter().any(|kept| self.needs_file(kept))
+    }
+
+    fn needs_file(&self, kept: &Kept) -> bool {
+        kept.bit & self.changed != 0 && (self.is_new || kept.wear.is_worn(kept.rows))
+    }
+
+    /// The tables that are to be put back, where these have been emptied.
+    fn to_put(&self, emptied: Tables) -> Tables {
+        match self.one_by_one || self.changed == 0 {
+            true => self.changed | emptied,
+            false => TABLES,
+        }
+    }
+
+    fn is_put(&mut self, put: Tables) {
+        self.kept.iter_mut().filter(|kept| kept.bit & put != 0).for_each(|kept| kept.wear.filled(kept.rows));
+        (self.changed, self.is_new, self.is_back) = (0, false, true);
+    }
+
+    /// Gives new files to the tables that need them, and says which these are.
+    async fn truncate(&mut self, connection: &mut PgConnection) -> Result<Tables, sqlx::Error> {
+        let needing = self.kept.iter().filter(|kept| self.needs_file(kept));
+        let emptied = needing.fold(0, |all, kept| all | kept.with_children);
+        let of = |kept: &&mut Kept| kept.bit & emptied != 0;
+        let mut names = Vec::new();
+        for kept in self.kept.iter_mut().filter(of) {
+            kept.wear.renewed();
+            names.push(format!("ONLY {}", kept.qualified));
+        }
+        if !names.is_empty() {
+            let truncate = format!("TRUNCATE {}", names.join(", "));
+            sqlx::raw_sql(AssertSqlSafe(truncate)).execute(connection).await?;
+        }
+        Ok(emptied)
+    }
+
+    /// Notes that `tables` may have been changed, and that so many row versions came to lie in them.
+    pub(super) fn note(&mut self, tables: Tables, versions: usize) {
+        self.changed |= tables;
+        self.is_back = false;
+        if versions > 0 {
+            let changed = self.kept.iter_mut().filter(|kept| kept.bit & tables != 0);
+            changed.for_each(|kept| kept.wear.wrote(versions));
+        }
+    }
+
+    /// The tables that may hold other rows than at first.
+    pub(super) fn changed(&self) -> Tables {
+        self.changed
+    }
+}
+
+fn copy_aside(tables: &[Kept]) -> String {
+    let copy = |(index, kept): (usize, &Kept)| {
+        format!("CREATE TABLE {SEED_SCHEMA}.t{index} AS TABLE {};", kept.qualified)
+    };
+    format!("CREATE SCHEMA {SEED_SCHEMA};") + &tables.iter().enumerate().map(copy).collect::<String>()
+}
+
+/// A function that empties the tables that it is given, one bit each, fills them again and sets the sequences, and one
+/// that reads all tables before: in one round trip, and its statements are planned once.
+fn functions(tables: &[Kept], sequences: &str, read: &str) -> String {
+    let each =
+        |kept: &Kept, statement: String| format!("IF put & {} <> 0 THEN {statement} END IF;", kept.bit);
+    let empty = |kept: &Kept| each(kept, format!("DELETE FROM ONLY {};", kept.qualified));
+    let fill = |(index, kept): (usize, &Kept)| {
+        let Kept { qualified, columns, .. } = kept;
+        let rows = format!("SELECT {columns} FROM {SEED_SCHEMA}.t{index}");
+        // A table may be without any.
+        let into = if columns.is_empty() { String::new() } else { format!("({columns})") };
+        each(kept, format!("INSERT INTO {qualified} {into} OVERRIDING SYSTEM VALUE {rows};"))
+    };
+    let (empty, fill): (String, String) =
+        (tables.iter().rev().map(empty).collect(), tables.iter().enumerate().map(fill).collect());
+    let read = if read.is_empty() { String::new() } else { format!("RETURN QUERY {read};") };
+    format!(
+        "CREATE FUNCTION {SEED_SCHEMA}.reset(put int8) RETURNS void LANGUAGE plpgsql AS
+         $pgweave_reset$ BEGIN {empty} {fill} {sequences} END $pgweave_reset$;
+         CREATE FUNCTION {SEED_SCHEMA}.read_and_reset(put int8) RETURNS TABLE (number int4, datums text[])
+         LANGUAGE plpgsql AS
+         $pgweave_reset$ BEGIN {read} {empty} {fill} {sequences} END $pgweave_reset$;"
+    )
+}
