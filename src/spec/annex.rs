@@ -10,10 +10,11 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::batch::on_local_set;
+use super::carries::{changes_tables, takes_advisory_locks};
 use super::error::PlayError;
 use super::listed::RunError;
 use super::play::Played;
-use super::room::{Room, holds_advisory_locks};
+use super::room::{Room, holds_advisory_locks, leaves_nothing};
 use super::stage::{Stage, StageError, StageOptions};
 use super::syntax::{Permutation, Spec};
 use super::transcript::Transcript;
@@ -28,12 +29,40 @@ pub(super) struct Part {
     /// What the spec's file is called.
     pub(super) name: Arc<str>,
     pub(super) options: StageOptions,
-    /// Whether it may leave advisory locks.
-    pub(super) locks: bool,
+    /// What has to be asked after each permutation.
+    pub(super) asking: Asking,
     /// Whose turn it is, shared by all who play.
     pub(super) turns: Arc<Turns>,
     /// Who is told, in whatever order they are played.
     pub(super) tell: UnboundedSender<Result<Told, RunError>>,
+}
+
+/// What a permutation may leave that only the server knows of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asking {
+    Nothing,
+    AdvisoryLocks,
+    /// Also tables that its steps have taken from the teardown's reach.
+    Tables,
+}
+
+impl Asking {
+    pub(super) fn of(spec: &Spec) -> Self {
+        match (changes_tables(spec), takes_advisory_locks(spec)) {
+            (true, _) => Self::Tables,
+            (false, true) => Self::AdvisoryLocks,
+            (false, false) => Self::Nothing,
+        }
+    }
+
+    /// Whether there is something. What cannot be asked is taken to be there.
+    async fn finds_something(self, stage: &mut Stage) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::AdvisoryLocks => holds_advisory_locks(stage).await.unwrap_or(true),
+            Self::Tables => !leaves_nothing(stage).await.unwrap_or(false),
+        }
+    }
 }
 
 /// Which permutation is played next, and up to which they count.
@@ -108,9 +137,7 @@ impl Part {
             seen = number + 1;
             let told = Told::by(stage, &self.spec, self.room, order).await;
             let broken = told.played.is_err();
-            let leaves = broken
-                || stage.has_open_transaction()
-                || (self.locks && holds_advisory_locks(stage).await.unwrap_or(true));
+            let leaves = broken || stage.has_open_transaction() || self.asking.finds_something(stage).await;
             let ends = broken || (leaves && self.turns.leaving == Leaving::Ends);
             if ends {
                 self.turns.end_at(number);

@@ -73,18 +73,49 @@ const KEEPING: &[&str] = &["DBLINK", "LO_", "PG_STAT", "PG_LOGICAL", "PG_REPLICA
 /// Beginnings of functions that take a lock for as long as its session lives. Whether it is still held can be asked.
 const LOCKING: &[&str] = &["PG_ADVISORY_LOCK", "PG_TRY_ADVISORY_LOCK"];
 
+/// What all databases have in common.
+const OF_CLUSTERS: &[&str] = &["DATABASE", "ROLE", "SUBSCRIPTION", "SYSTEM", "TABLESPACE", "USER"];
+
 /// Whether no permutation can leave anything to the next, as long as each transaction ends, each advisory lock is given
 /// back, and setup and teardown leave nothing: then it is the same whether one was played before another or not.
 pub(super) fn keeps_permutations_apart(spec: &Spec) -> bool {
     // The names of prepared transactions are the cluster's.
-    leaves_only_rows(spec) && !prepares_transactions(spec)
+    keeps_nothing_in_sessions(spec)
+        && !prepares_transactions(spec)
+        && !texts(spec).any(|sql| words(sql).iter().any(|word| OF_CLUSTERS.contains(&word.as_str())))
+        && statements_of_steps(spec).all(|statement| !changes_database(statement) || alters_tables(statement))
+}
+
+/// Whether a step changes tables themselves. Teardown takes away what becomes of them, but for what the step has taken from
+/// its reach.
+pub(super) fn changes_tables(spec: &Spec) -> bool {
+    statements_of_steps(spec).any(changes_database)
 }
 
 /// Whether no permutation can leave anything to the next but rows, and transactions that it has prepared.
 pub(super) fn leaves_only_rows(spec: &Spec) -> bool {
-    let mut steps = spec.sessions.iter().flat_map(|session| &session.steps);
+    keeps_nothing_in_sessions(spec) && !changes_tables(spec)
+}
+
+fn keeps_nothing_in_sessions(spec: &Spec) -> bool {
     texts(spec).all(|sql| !keeps_in_session(&words(sql)) && functions_are_known(sql))
-        && !steps.any(|step| changes_database(&step.sql))
+}
+
+fn statements_of_steps(spec: &Spec) -> impl Iterator<Item = &str> {
+    let steps = spec.sessions.iter().flat_map(|session| &session.steps);
+    steps.flat_map(|step| step.sql.split(';'))
+}
+
+/// Whether what a statement changes is a table, an index or the like, so that it can be seen whether it is still there.
+fn alters_tables(statement: &str) -> bool {
+    const SEEN: &[&str] = &["INDEX", "MATERIALIZED", "SEQUENCE", "TABLE", "TRIGGER", "UNIQUE", "VIEW"];
+    let words = words(statement);
+    match words.first().map(String::as_str) {
+        Some("ALTER" | "CREATE" | "DROP") => followed_by(&words, 0, SEEN),
+        Some("REINDEX") => followed_by(&words, 0, &["INDEX", "TABLE", "SCHEMA"]),
+        Some("ANALYZE" | "CLUSTER" | "VACUUM") => true,
+        _ => false,
+    }
 }
 
 /// Whether a step prepares a transaction to be committed later, by whomever.
@@ -135,7 +166,7 @@ fn keeps_in_session(words: &[String]) -> bool {
     })
 }
 
-/// Whether a step changes what setup and teardown do not bring back.
+/// Whether a text changes more than rows.
 fn changes_database(sql: &str) -> bool {
     let words = words(sql);
     sets(sql)
@@ -260,7 +291,9 @@ mod tests {
             "BEGIN; SET SESSION lock_timeout = 5",
             "PREPARE p AS SELECT 1",
             "SELECT v INTO kept FROM t",
-            "CREATE INDEX ON t (v)",
+            "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ $$",
+            "GRANT SELECT ON t TO public",
+            "EXPLAIN ANALYZE SELECT v FROM t",
             "LISTEN news",
             "SELECT currval('t_id_seq')",
             "DO $$ BEGIN END $$",
@@ -269,6 +302,10 @@ mod tests {
             assert!(!apart(table, step), "{step}");
         }
         assert!(!apart("CREATE TEMP TABLE t (v int)", "SELECT 1"));
+        assert!(!apart("CREATE ROLE r", "SELECT 1"));
+        for step in ["CREATE INDEX ON t (v)", "BEGIN; ALTER TABLE t ALTER v SET NOT NULL;", "VACUUM t"] {
+            assert!(apart(table, step) && changes_tables(&spec(table, step)), "{step}");
+        }
         assert!(apart(table, "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING"));
     }
 

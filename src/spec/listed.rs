@@ -53,7 +53,7 @@ impl<F: FnMut(&Permutation, Played) -> Go> Onlooker for F {
 }
 
 /// Fewer permutations than this are played before further rooms are ready.
-const SPREAD_MIN: usize = 5;
+const SPREAD_MIN: usize = 3;
 
 /// Runs `spec`, whose file is called `name`, and writes into `out` what the isolation tester would write. Must be called
 /// on a `LocalSet`.

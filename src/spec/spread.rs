@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::annex::{Leaving, Part, Told, Turns};
-use super::carries::takes_advisory_locks;
+use super::annex::{Asking, Leaving, Part, Told, Turns};
 use super::listed::{Go, Onlooker, RunError};
 use super::room::House;
 use super::stage::{Stage, StageOptions};
@@ -88,7 +87,7 @@ pub(super) async fn spread(
         spec: Arc::new(spec.clone()),
         name: name.into(),
         options,
-        locks: takes_advisory_locks(spec),
+        asking: Asking::of(spec),
         turns: Arc::clone(&turns),
         tell,
     };
@@ -117,7 +116,7 @@ pub(super) async fn spread(
         let turns = Turns::from(next, Leaving::GoesOn);
         let spec = Arc::new(spec.clone());
         let (name, turns_of_it) = (name.into(), Arc::clone(&turns));
-        let rest = Part { room, spec, name, options, locks: false, turns: turns_of_it, tell };
+        let rest = Part { room, spec, name, options, asking: Asking::Nothing, turns: turns_of_it, tell };
         house.annexes[room - 1].play(rest);
         telling.tell_all(next, &turns, told).await?;
     }
