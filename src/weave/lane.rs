@@ -2,8 +2,10 @@
 //! share nothing: each has a thread and a database of its own, for predicate locks on a shared small table would make
 //! lanes abort one another.
 
+mod options;
+mod traces;
+
 use std::collections::BTreeSet;
-use std::io;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,18 +16,20 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tracing::Instrument;
 
-use super::observer::{Observer, Rights};
-use super::reins::Reins;
+use self::options::settings;
+pub use self::options::{LaneError, LaneOptions};
+use self::traces::{leaves_traces, set_level, taken_back};
+use super::observer::Observer;
 use super::run::{Operations, Weaver, in_words};
 use super::seat::Seat;
 use super::settle::{Asking, Settler};
 use super::wear::versions;
-use super::{Limits, LockReports, story};
+use super::{LockReports, story};
 use crate::case::{Case, Gates};
 use crate::check::catalogue;
 use crate::check::coverage::{Connections, Surveyor};
 use crate::explore::{Choice, Strategy};
-use crate::gate::{Begins, Gate, Mode, Rewrites, Settings, View};
+use crate::gate::{Begins, Gate, Mode, View};
 use crate::history::{
     Action, Ended, Failure, Fault, History, OpId, Outcome, State, Statement, Step, Transaction,
 };
@@ -34,55 +38,6 @@ use crate::rows::{self, Catalog, Lying, Rows};
 use crate::schedule::SessionId;
 use crate::server::Endpoint;
 use crate::subject::{Faults, Flow, Session, SessionClock, Subject};
-
-/// What a lane stands on.
-#[derive(Clone)]
-pub struct LaneOptions {
-    /// How to connect to the lane's database, past the gate.
-    pub connect: PgConnectOptions,
-    /// Where the gate finds the server.
-    pub endpoint: Endpoint,
-    /// The user whose rights the sessions have.
-    pub user: String,
-    /// That user's password, if it needs one.
-    pub password: Option<String>,
-    /// The lane's database.
-    pub database: String,
-    /// What that user may do.
-    pub rights: Rights,
-    /// Whether backends can be made to report lock waits.
-    pub reports: LockReports,
-    /// Whether the server's backends can be held still.
-    pub reins: Reins,
-    /// The most sessions that a case has.
-    pub sessions: usize,
-    /// How long things may take.
-    pub limits: Limits,
-    /// What is changed of what the sessions send.
-    pub rewrites: Rewrites,
-}
-
-/// Why a lane cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum LaneError {
-    /// The server refused or is gone.
-    #[error("the server cannot be worked with: {0}")]
-    Server(#[from] sqlx::Error),
-    /// The subject's schema does not run.
-    #[error("the subject's schema does not run: {0}")]
-    Schema(sqlx::Error),
-    /// The gate's sockets could not be made.
-    #[error("the gate cannot listen: {0}")]
-    Gate(#[from] io::Error),
-    /// An operation did not end when it was run alone.
-    #[error("{op} did not end within {seconds} s when it was run alone, with no one beside it")]
-    SerialHang {
-        /// Which operation.
-        op: OpId,
-        /// The limit.
-        seconds: f32,
-    },
-}
 
 /// A history and the choices that led to it.
 #[derive(Clone, Debug)]
@@ -362,11 +317,7 @@ impl<S: Subject> Lane<S> {
     /// Takes back what the sessions may have left in their connections: settings, advisory locks, channels, cursors,
     /// temporary tables, statements prepared by name. Those that a driver prepares by its protocol stay: it counts on them.
     async fn clean(&mut self) {
-        let level = set_level(self.isolation);
-        self.gate.inject(&format!(
-            "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; {level}; SELECT pg_advisory_unlock_all(); UNLISTEN *; CLOSE ALL;
-             DISCARD TEMP; {DEALLOCATE_NAMED}"
-        ));
+        self.gate.inject(&taken_back(self.isolation));
         self.quiesce().await;
     }
 
@@ -446,12 +397,6 @@ impl<S: Subject> Lane<S> {
     }
 }
 
-/// Forgets what `PREPARE` has prepared.
-const DEALLOCATE_NAMED: &str = "DO $$ DECLARE named text; BEGIN
-    FOR named IN SELECT name FROM pg_catalog.pg_prepared_statements WHERE from_sql LOOP
-        EXECUTE pg_catalog.format('DEALLOCATE %I', named);
-    END LOOP; END $$";
-
 /// Whether a step ended a connection, its own or another session's.
 fn cuts_a_connection(step: &Step) -> bool {
     match &step.action {
@@ -459,56 +404,4 @@ fn cuts_a_connection(step: &Step) -> bool {
         Action::Fault { fault, .. } => !matches!(fault, Fault::ClockJump { .. }),
         Action::Wake { .. } => false,
     }
-}
-
-fn set_level(isolation: Isolation) -> String {
-    format!("SET SESSION default_transaction_isolation = '{}'", isolation.guc())
-}
-
-/// Whether a statement can leave something in its connection that outlives the case.
-fn leaves_traces(statement: &Statement) -> bool {
-    const CLEAN: &[&str] = &[
-        "SELECT",
-        "INSERT",
-        "UPDATE",
-        "DELETE",
-        "WITH",
-        "BEGIN",
-        "START",
-        "COMMIT",
-        "ROLLBACK",
-        "SAVEPOINT",
-        "RELEASE",
-        "END",
-    ];
-    let sql = statement.sql.to_ascii_uppercase();
-    let first = sql.split(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty()).unwrap_or_default();
-    let session_lock = sql.contains("ADVISORY_") && !sql.contains("ADVISORY_XACT");
-    !first.is_empty()
-        && (!CLEAN.contains(&first) || session_lock || sql.contains("SET_CONFIG") || sql.contains(';'))
-}
-
-/// Settings of the sessions under test: the level, what makes waits events, and what keeps plans and timing from
-/// varying from run to run.
-fn settings(options: &LaneOptions, isolation: Isolation) -> Settings {
-    let mut settings = vec![
-        ("default_transaction_isolation", isolation.guc()),
-        ("client_min_messages", "log"),
-        ("plan_cache_mode", "force_generic_plan"),
-        ("enable_seqscan", "off"),
-        ("enable_bitmapscan", "off"),
-        ("jit", "off"),
-        ("lock_timeout", "0"),
-        ("statement_timeout", "0"),
-        ("idle_in_transaction_session_timeout", "0"),
-    ];
-    if options.reports == LockReports::Sent {
-        settings.extend([
-            ("log_lock_waits", "on"),
-            ("deadlock_timeout", "1ms"),
-            ("log_min_messages", "fatal"),
-            ("lc_messages", "C"),
-        ]);
-    }
-    settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
