@@ -4,10 +4,10 @@
 //!
 //! Nothing of it shows in any output. Where the text, the tables or a permutation do not allow it, each is set up anew.
 
-use super::carries::{may_stand, prepares_transactions, takes_advisory_locks};
+use super::carries::{may_stand, takes_advisory_locks};
 use super::client::Event;
 use super::error::PlayError;
-use super::room::{holds_something, leaves_nothing};
+use super::room::{holds_advisory_locks, leaves_nothing};
 use super::stage::{Stage, StageError, failed};
 use super::syntax::Spec;
 use crate::history::Statement;
@@ -29,8 +29,10 @@ pub(super) struct Ground {
     standing: Option<Standing>,
     /// Row versions that steps have written since the rows were put back.
     written: usize,
-    /// Whether a permutation may leave what is neither a row nor an open transaction.
-    looked_at: bool,
+    /// Transactions that are prepared and not ended yet.
+    prepared: i64,
+    /// Whether a permutation may leave an advisory lock.
+    locks: bool,
     teardown: String,
 }
 
@@ -39,7 +41,7 @@ impl Ground {
     pub(super) fn of(spec: &Spec, rights: Rights) -> Self {
         Self {
             may_stand: rights == Rights::Superuser && may_stand(spec),
-            looked_at: prepares_transactions(spec) || takes_advisory_locks(spec),
+            locks: takes_advisory_locks(spec),
             teardown: spec.teardown.clone().unwrap_or_default(),
             ..Self::default()
         }
@@ -52,7 +54,14 @@ impl Ground {
 
     /// Statements of a permutation have been answered.
     pub(super) fn note<'s>(&mut self, statements: impl IntoIterator<Item = &'s Statement>) {
-        self.written += statements.into_iter().map(versions).sum::<usize>();
+        for statement in statements {
+            self.written += versions(statement);
+            self.prepared += match statement.tag.as_deref() {
+                Some("PREPARE TRANSACTION") => 1,
+                Some("COMMIT PREPARED" | "ROLLBACK PREPARED") => -1,
+                _ => 0,
+            };
+        }
     }
 }
 
@@ -93,7 +102,8 @@ impl Stage {
             self.ground.note(&self.gate.take_statements(session));
         }
         let leaves = self.has_open_transaction()
-            || (self.ground.looked_at && holds_something(self).await.map_err(server)?);
+            || self.ground.prepared != 0
+            || (self.ground.locks && holds_advisory_locks(self).await.map_err(server)?);
         let written = std::mem::take(&mut self.ground.written);
         match &mut self.ground.standing {
             Some(standing) if !leaves => standing.changed(written),
@@ -110,9 +120,14 @@ impl Stage {
         if !self.raze().await? {
             return Ok(true);
         }
-        let answer = self.control.ask(&self.ground.teardown).await;
-        let answer = answer.map_err(failed("the control connection".to_owned()))?;
-        Ok(!answer.iter().any(Event::is_failure))
+        let torn_down = self.control.ask(&self.ground.teardown);
+        match tokio::time::timeout(self.options.limits.wait, torn_down).await {
+            Ok(answer) => {
+                let answer = answer.map_err(failed("the control connection".to_owned()))?;
+                Ok(!answer.iter().any(Event::is_failure))
+            }
+            Err(_) => Ok(false),
+        }
     }
 
     /// Takes away what lets the setup stand. Returns whether it did: then it is still to be torn down.

@@ -39,9 +39,6 @@ const HAS_OTHERS: &str = "
                 WHERE datname = current_database() AND backend_type = 'client backend'
                   AND pid <> pg_backend_pid() AND pid <> ALL ($1))";
 
-const HAS_PREPARED: &str =
-    "SELECT EXISTS (SELECT FROM pg_prepared_xacts WHERE database = current_database())";
-
 const HOLDS_ADVISORY_LOCKS: &str = "
 SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory'
                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
@@ -137,8 +134,11 @@ impl Room {
         self.used = true;
         self.left = self.left.max(left_in_connections(spec));
         let mut kept = self.stage.take();
-        if let Some(stage) = &mut kept {
-            stage.clear().await?;
+        if let Some(stage) = &mut kept
+            && !stage.clear().await?
+        {
+            drop(kept.take());
+            self.drop_database().await?;
         }
         let mut stage = match kept {
             Some(stage) if stage.options.isolation == options.isolation => stage,
@@ -170,12 +170,17 @@ impl Room {
         };
         if is_clean {
             self.stage = stage.filter(|_| left != Left::Marks);
-        } else if let Some(database) = self.database.take() {
-            tracing::debug!(database = database.name(), "a spec has left something in it");
+        } else {
             drop(stage);
-            self.server.drop_database(database).await?;
+            self.drop_database().await?;
         }
         Ok(())
+    }
+
+    async fn drop_database(&mut self) -> Result<(), ServerError> {
+        let Some(database) = self.database.take() else { return Ok(()) };
+        tracing::debug!(database = database.name(), "a spec has left something in it");
+        self.server.drop_database(database).await
     }
 
     pub(super) async fn close(self) -> Result<(), ServerError> {
@@ -211,12 +216,6 @@ pub(super) async fn leaves_nothing(stage: &mut Stage) -> Result<bool, sqlx::Erro
 /// Whether a session of this database holds an advisory lock.
 pub(super) async fn holds_advisory_locks(stage: &mut Stage) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(HOLDS_ADVISORY_LOCKS).fetch_one(stage.observer.connection()).await
-}
-
-/// Whether there is an advisory lock or a prepared transaction in this database.
-pub(super) async fn holds_something(stage: &mut Stage) -> Result<bool, sqlx::Error> {
-    let prepared = sqlx::query_scalar(HAS_PREPARED).fetch_one(stage.observer.connection()).await?;
-    Ok(prepared || holds_advisory_locks(stage).await?)
 }
 
 /// Backends that have been told to go, or whose client has gone, are waited for.

@@ -5,6 +5,7 @@
 mod bank;
 mod drivers;
 mod endings;
+mod first_state;
 mod keys;
 mod leftovers;
 mod levels;
