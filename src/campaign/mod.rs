@@ -18,6 +18,7 @@
 //! and the same case file, however many lanes there are: of several violations the one counts whose unit comes first.
 
 mod agree;
+mod builder;
 mod compare;
 mod error;
 mod explain;
@@ -36,6 +37,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use agree::{Agreement, Comparing, Disagreement, agree};
+pub use builder::{CASES, Campaign, lanes_by_default};
 pub use compare::{Compared, compare};
 pub use error::CampaignError;
 pub use explain::Explained;
@@ -54,7 +56,6 @@ use crate::check::contention::Contention;
 use crate::check::coverage::{Coverage, Covered, Exhausted};
 use crate::check::effort::Effort;
 use crate::explore::StrategyKind;
-use crate::explore::program::Program;
 use crate::explore::seed::{Seed, Shard};
 use crate::isolation::Isolation;
 use crate::replay::CaseFile;
@@ -63,17 +64,6 @@ use crate::subject::Subject;
 use crate::weave::Limits;
 use plan::Unit;
 use worker::{Enough, UnitResult, Work};
-
-/// Cases, where nobody says how many.
-pub const CASES: u64 = 200;
-/// Operations of one session of a random program, at the most.
-const OPERATIONS_MAX: usize = 3;
-
-/// Lanes, where nobody says how many: two a core keep the cores busy.
-pub fn lanes_by_default() -> usize {
-    const LANES_MAX: usize = 16;
-    std::thread::available_parallelism().map_or(2, |cores| cores.get() * 2).min(LANES_MAX)
-}
 
 /// Everything that decides what a campaign runs, and where.
 pub(super) struct Setup<S: Subject> {
@@ -90,150 +80,7 @@ pub(super) struct Setup<S: Subject> {
     watch: Arc<Watch>,
 }
 
-/// Many cases of one subject at one level.
-#[must_use = "a campaign does nothing until it is run"]
-pub struct Campaign<S: Subject> {
-    subject: Arc<S>,
-    isolation: Isolation,
-    gates: Gates,
-    sessions: RangeInclusive<usize>,
-    operations_max: usize,
-    cases: u64,
-    program: Option<Program<S::Op>>,
-    strategy: StrategyKind,
-    until_new: Option<f64>,
-    random_from: Option<u64>,
-    seed: Seed,
-    shard: Shard,
-    lanes: usize,
-    limits: Limits,
-    server: Option<Arc<Server>>,
-    watch: Arc<Watch>,
-    regressions: Option<PathBuf>,
-}
-
 impl<S: Subject> Campaign<S> {
-    /// A campaign of 200 cases of two to three sessions at READ COMMITTED.
-    pub fn new(subject: S) -> Self {
-        Self {
-            subject: Arc::new(subject),
-            isolation: Isolation::ReadCommitted,
-            gates: Gates::Between,
-            sessions: 2..=3,
-            operations_max: OPERATIONS_MAX,
-            cases: CASES,
-            program: None,
-            strategy: StrategyKind::default(),
-            until_new: None,
-            random_from: None,
-            seed: Seed(0),
-            shard: Shard::WHOLE,
-            lanes: lanes_by_default(),
-            limits: Limits::default(),
-            server: None,
-            watch: Arc::default(),
-            regressions: None,
-        }
-    }
-
-    /// The level that every transaction gets that does not ask for one.
-    pub fn isolation(mut self, isolation: Isolation) -> Self {
-        self.isolation = isolation;
-        self
-    }
-
-    /// Where the sessions of a case stop: between statements, if nothing is said. [`Gates::Inside`] shows what one statement
-    /// does that another comes in the middle of, and takes more schedules.
-    pub fn gates(mut self, gates: Gates) -> Self {
-        self.gates = gates;
-        self
-    }
-
-    /// How many sessions a case has.
-    pub fn sessions(mut self, sessions: RangeInclusive<usize>) -> Self {
-        self.sessions = sessions;
-        self
-    }
-
-    /// How many operations a session of a random case has at the most.
-    pub fn operations_max(mut self, operations: usize) -> Self {
-        self.operations_max = operations.max(1);
-        self
-    }
-
-    /// How many cases are run, at the most.
-    pub fn cases(mut self, cases: u64) -> Self {
-        self.cases = cases;
-        self
-    }
-
-    /// Runs just this program, the operations of each session, in as many of its schedules as there are cases: no other
-    /// operations, and nothing drawn. [`StrategyKind::Exhaustive`] runs one schedule of each class, those with the fewest
-    /// preemptions first; the others sample its schedules.
-    pub fn program(mut self, program: Program<S::Op>, strategy: StrategyKind) -> Self {
-        self.sessions = program.len()..=program.len();
-        self.program = Some(program);
-        self.strategy = strategy;
-        self
-    }
-
-    /// How it explores: by the portfolio, if nothing is said.
-    pub fn strategy(mut self, strategy: StrategyKind) -> Self {
-        self.strategy = strategy;
-        self
-    }
-
-    /// Ends the random cases as soon as a further one is estimated to show a new class of schedules with less than this
-    /// probability: see [`Covered::new_class`](crate::check::coverage::Covered::new_class).
-    pub fn until_new(mut self, probability: f64) -> Self {
-        self.until_new = Some(probability);
-        self
-    }
-
-    /// What decides the random cases.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Seed(seed);
-        self
-    }
-
-    /// Runs only this part of the random cases, and of these only those from number `first` on; no systematic ones.
-    pub fn random_only(mut self, shard: Shard, first: u64) -> Self {
-        self.shard = shard;
-        self.random_from = Some(first);
-        self
-    }
-
-    /// How many lanes work side by side. The verdict does not depend on it.
-    pub fn lanes(mut self, lanes: usize) -> Self {
-        self.lanes = lanes.max(1);
-        self
-    }
-
-    /// How long things may take.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Runs on this server rather than on the one that is found by itself.
-    pub fn server(mut self, server: Arc<Server>) -> Self {
-        self.server = Some(server);
-        self
-    }
-
-    /// Lets someone else look on, and stop it.
-    pub fn watch(mut self, watch: Arc<Watch>) -> Self {
-        self.watch = watch;
-        self
-    }
-
-    /// Where [`Campaign::assert_holds`] keeps its cases: `proptest-regressions/` beside the crate's manifest, where this
-    /// is not said.
-    pub fn regressions(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.regressions = Some(folder.into());
-        self
-    }
-
     /// Runs the campaign on threads of its own; may be called anywhere.
     ///
     /// # Errors

@@ -1,0 +1,114 @@
+use super::super::catalogue::{ReferenceFacts, TableFacts};
+use super::*;
+
+fn catalogue() -> Catalogue {
+    let versions = TableFacts {
+        references: vec![ReferenceFacts { table: "models".into(), columns: Vec::new() }],
+        ..TableFacts::plain("versions")
+    };
+    let models = TableFacts { draws: Draws::Own, ..TableFacts::plain("models") };
+    Catalogue { tables: vec![models, TableFacts::plain("app.runs"), versions], ..Catalogue::default() }
+}
+
+#[test]
+fn a_statement_reaches_what_it_names_or_anything() {
+    // models is 1, runs is 2, versions is 4 and leads to models.
+    let catalogue = catalogue();
+    let sequences = 1 << 61;
+    for (sql, reads, writes, tries) in [
+        ("BEGIN ISOLATION LEVEL SERIALIZABLE", 0, 0, false),
+        ("COMMIT", 0, 0, false),
+        ("SELECT 1", 0, 0, false),
+        ("SELECT coalesce(max(id), 0) + 1 FROM models WHERE name = 'runs()'", 1, 0, false),
+        ("SELECT * FROM models m, \"runs\" r JOIN versions v ON v.id = r.id", 7, 0, false),
+        ("SELECT id FROM app.runs FOR UPDATE SKIP LOCKED", 2, 2, true),
+        ("SELECT id FROM models FOR NO KEY UPDATE", 1, 1, false),
+        ("WITH m AS (SELECT id FROM models) SELECT * FROM m", 1, 0, false),
+        ("WITH gone AS (DELETE FROM runs RETURNING id) SELECT * FROM gone", 2, 2, false),
+        ("INSERT INTO versions (id, model) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING", 4, 5, false),
+        ("INSERT INTO models VALUES (1)", 1, 1, false),
+        ("INSERT INTO models VALUES (1) ON CONFLICT (id) DO UPDATE SET id = 2", 1, 5, false),
+        ("INSERT INTO runs SELECT id FROM models", 3, 2, false),
+        ("UPDATE runs SET id = 1 WHERE id = (SELECT id FROM versions FOR UPDATE)", 6, 6, false),
+        ("UPDATE app.runs SET id = 1", 2, 2, false),
+        ("UPDATE models SET id = 1 WHERE id IS DISTINCT FROM 2", 1, 5, false),
+        ("LOCK TABLE runs IN EXCLUSIVE MODE", 2, 2, false),
+        ("TRUNCATE runs; SELECT 1 FROM models", 3, 2, false),
+        ("SELECT pg_advisory_xact_lock(key_of($1))", u64::MAX, u64::MAX, true),
+        ("SELECT pg_advisory_xact_lock(hashtext($1))", 0, 1 << 60, false),
+        ("SELECT pg_try_advisory_lock(1)", 0, 1 << 60, true),
+        ("SELECT nextval('s')", 0, sequences | 1, false),
+    ] {
+        let reach = of(sql, &catalogue);
+        assert_eq!((reach.reads, reach.writes, reach.tries), (reads, writes, tries), "{sql}");
+    }
+    assert_eq!(of("LOCK TABLE runs", &catalogue).excludes, 2);
+    assert_eq!(of("UPDATE runs SET id = 1", &catalogue).excludes, 0);
+}
+
+#[test]
+fn a_statement_that_finds_no_row_locks_none() {
+    for (sql, writes) in [
+        ("UPDATE runs SET id = 1", 0),
+        ("DELETE FROM runs USING models", 0),
+        ("SELECT id FROM runs WHERE id = 1 FOR UPDATE", 0),
+        ("SELECT pg_advisory_lock(1) FROM runs FOR UPDATE", 1 << 60),
+        // A row that another statement in it locked, and one that was passed over, are not counted.
+        ("UPDATE runs SET id = 1 WHERE id = (SELECT id FROM runs FOR UPDATE)", 2),
+        ("SELECT * FROM (SELECT id FROM runs FOR UPDATE) r", 2),
+        ("SELECT id FROM runs OFFSET 1 FOR UPDATE", 2),
+        ("SELECT unnest(names) FROM runs FOR UPDATE", 2),
+        ("UPDATE runs SET id = 1; UPDATE runs SET id = 2", 2),
+        // Whether there is a conflict is asked of uncommitted rows too.
+        ("INSERT INTO runs VALUES (1) ON CONFLICT DO NOTHING", 2),
+    ] {
+        assert_eq!(of(sql, &catalogue()).of_no_row().writes, writes, "{sql}");
+    }
+}
+
+#[test]
+fn canary_what_is_not_understood_may_touch_anything() {
+    let catalogue = catalogue();
+    for sql in [
+        "SELECT transfer(1, 2)",
+        "SELECT * FROM a_view",
+        "SELECT * FROM models, a_view",
+        "SELECT * FROM models m LEFT JOIN a_view v ON true",
+        "SELECT * FROM (a_view CROSS JOIN models)",
+        "INSERT INTO elsewhere VALUES (1)",
+        "UPDATE a_view SET v = 1",
+        "CALL work()",
+        "DO $$ BEGIN END $$",
+        "EXECUTE s",
+        "LISTEN news",
+        "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE",
+        "SET CONSTRAINTS ALL IMMEDIATE",
+        "COPY models FROM STDIN",
+    ] {
+        assert!(of(sql, &catalogue).is_anything(), "{sql}");
+    }
+    assert!(of("SELECT 1 FROM models", &Catalogue::default()).is_anything());
+}
+
+#[test]
+fn code_that_runs_by_itself_may_touch_anything() {
+    let change = |change: fn(&mut Catalogue)| {
+        let mut catalogue = catalogue();
+        change(&mut catalogue);
+        catalogue
+    };
+    let (read, write) = ("SELECT lower('a') FROM models", "UPDATE models SET id = 1");
+    let lock = "SELECT 1 FROM models FOR UPDATE";
+    for (catalogue, anything) in [
+        (catalogue(), [false, false, false]),
+        (change(|catalogue| catalogue.tables[0].code_on_write = true), [false, true, false]),
+        (change(|catalogue| catalogue.tables[0].code_on_read = true), [true, true, true]),
+        // It may be changed through a foreign key, ON UPDATE CASCADE.
+        (change(|catalogue| catalogue.tables[2].code_on_write = true), [false, true, false]),
+        (change(|catalogue| catalogue.functions.push("lower".into())), [true, false, false]),
+        (change(|catalogue| catalogue.hidden_code = true), [true, true, true]),
+    ] {
+        let found = [read, write, lock].map(|sql| of(sql, &catalogue).is_anything());
+        assert_eq!(found, anything, "{catalogue:?}");
+    }
+}

@@ -1,0 +1,104 @@
+use super::*;
+
+fn spec(setup: &str, step: &str) -> Spec {
+    let text = format!("setup {{ {setup} }} session s step a {{ {step} }}");
+    crate::spec::parse("t.spec", &text).unwrap()
+}
+
+#[test]
+fn what_stays_in_a_connection_is_seen() {
+    let left = |setup: &str, step: &str| left_in_connections(&spec(setup, step));
+    let table = "CREATE TABLE t (v int)";
+    assert_eq!(left(table, "SET LOCAL my.name = 1"), Left::Marks);
+    assert_eq!(left(table, "select set_config('my.name', '1', false)"), Left::Marks);
+    assert_eq!(left(table, "LOAD 'auto_explain'"), Left::Marks);
+    assert_eq!(left(table, "SET search_path = a, b"), Left::Something);
+    assert_eq!(left("SET default_transaction_isolation = 'serializable'", "SELECT 1"), Left::Something);
+    assert_eq!(left("CREATE TABLE t (id bigserial)", "INSERT INTO t DEFAULT VALUES"), Left::Something);
+    assert_eq!(left(table, "PREPARE p AS SELECT 1"), Left::Something);
+    assert_eq!(left(table, "SELECT pg_try_advisory_lock(1)"), Left::Something);
+    assert_eq!(left(table, "UPDATE t SET v = s.v FROM s"), Left::Nothing, "that is a value, not a name");
+    assert_eq!(left(table, "BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL work_mem = 64"), Left::Nothing);
+}
+
+#[test]
+fn what_a_permutation_leaves_to_the_next_is_seen() {
+    let apart = |setup: &str, step: &str| keeps_permutations_apart(&spec(setup, step));
+    let table = "CREATE TABLE t (v int); INSERT INTO t VALUES (1);";
+    assert!(apart(table, "BEGIN; SELECT v FROM t FOR UPDATE; UPDATE t SET v = 2; COMMIT;"));
+    assert!(apart(table, "SET LOCAL lock_timeout = 5"));
+    for step in [
+        "SET lock_timeout = 5",
+        "BEGIN; SET SESSION lock_timeout = 5",
+        "PREPARE p AS SELECT 1",
+        "SELECT v INTO kept FROM t",
+        "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ $$",
+        "GRANT SELECT ON t TO public",
+        "EXPLAIN ANALYZE SELECT v FROM t",
+        "LISTEN news",
+        "SELECT currval('t_id_seq')",
+        "DO $$ BEGIN END $$",
+        "SELECT * FROM pg_stat_user_tables",
+    ] {
+        assert!(!apart(table, step), "{step}");
+    }
+    assert!(!apart("CREATE TEMP TABLE t (v int)", "SELECT 1"));
+    assert!(!apart("CREATE ROLE r", "SELECT 1"));
+    for step in ["CREATE INDEX ON t (v)", "BEGIN; ALTER TABLE t ALTER v SET NOT NULL;", "VACUUM t"] {
+        assert!(apart(table, step) && changes_tables(&spec(table, step)), "{step}");
+    }
+    assert!(apart(table, "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING"));
+}
+
+#[test]
+fn functions_are_read() {
+    let apart = |setup: &str| keeps_permutations_apart(&spec(setup, "SELECT f()"));
+    let made = |body: &str, language: &str| {
+        apart(&format!("CREATE FUNCTION f() RETURNS void LANGUAGE {language} AS {body};"))
+    };
+    assert!(made("$$ UPDATE t SET v = 1 $$", "sql"));
+    assert!(made("$f$ BEGIN PERFORM 1; END $f$", "plpgsql"));
+    assert!(!made("$$ CREATE TABLE left_over () $$", "sql"));
+    assert!(!made("$$ BEGIN SET work_mem = 64; END $$", "plpgsql"));
+    assert!(!made("$$ EXECUTE p $$", "plpgsql"));
+    assert!(!made("'SELECT 1'", "sql"), "a body in quotes is not read");
+    assert!(!made("$$ f $$", "c"));
+    assert!(apart(
+        "CREATE OR REPLACE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+         CREATE TRIGGER t BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION g();"
+    ));
+}
+
+#[test]
+fn advisory_locks_are_seen() {
+    assert!(takes_advisory_locks(&spec("", "SELECT pg_advisory_lock(1)")));
+    assert!(!takes_advisory_locks(&spec("", "SELECT pg_advisory_xact_lock(1)")));
+}
+
+#[test]
+fn a_setup_stands_only_where_rows_tell_everything() {
+    let stands = |setup: &str, step: &str| {
+        let text = format!("setup {{ {setup} }} teardown {{ DROP TABLE t; }} session s step a {{ {step} }}");
+        may_stand(&crate::spec::parse("t.spec", &text).unwrap())
+    };
+    let table = "CREATE TABLE t (v int); INSERT INTO t VALUES (1);";
+    assert!(stands(table, "UPDATE t SET v = 2"));
+    assert!(stands(table, "PREPARE TRANSACTION 'a'") && stands(table, "SELECT pg_advisory_xact_lock(1)"));
+    for step in
+        ["SELECT ctid FROM t", "SELECT xmin FROM t", "ALTER TABLE t ADD w int", "EXPLAIN SELECT v FROM t"]
+    {
+        assert!(!stands(table, step), "{step}");
+    }
+    assert!(
+        !stands(table, "SELECT pg_relation_size('t')") && !stands(table, "SELECT * FROM pg_catalog.pg_locks")
+    );
+    assert!(!stands("CREATE TABLE t (v int); ANALYZE t;", "SELECT 1"));
+    assert!(!may_stand(&spec(table, "SELECT 1")), "there is no teardown");
+}
+
+#[test]
+fn prepared_transactions_are_the_clusters() {
+    let step = "BEGIN; UPDATE t SET v = 1; PREPARE TRANSACTION 'a'";
+    assert!(!keeps_permutations_apart(&spec("CREATE TABLE t (v int)", step)));
+    assert!(leaves_only_rows(&spec("CREATE TABLE t (v int)", step)));
+}
