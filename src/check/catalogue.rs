@@ -114,6 +114,9 @@ impl TableFacts {
 /// Tables, one bit a table; of very many tables some share a bit, and then count as one.
 pub(crate) type Tables = u64;
 
+/// What a statement may change that is not understood.
+pub(crate) const ANYTHING: Tables = Tables::MAX;
+
 /// Bits of tables; those above stand for the things that are no tables.
 const TABLE_BITS: usize = 60;
 /// All of them.

@@ -164,7 +164,7 @@ impl<S: Subject> Lane<S> {
         let cut = history.ended != Ended::Complete || history.steps.iter().any(cuts_a_connection);
         if cut {
             // What became of a statement that has no answer is not known.
-            self.observer.wrote(catalogue::TABLES, 0);
+            self.observer.wrote(catalogue::ANYTHING, 0);
         }
         if history.ended == Ended::Complete {
             history.state = match self.queries.is_empty() && !self.watching && !cut {
@@ -231,7 +231,7 @@ impl<S: Subject> Lane<S> {
         for (id, op) in ops {
             let alone = tokio::time::timeout(self.options.limits.step, self.alone(*id, op)).await;
             let Ok(outcome) = alone else {
-                self.observer.wrote(catalogue::TABLES, 0);
+                self.observer.wrote(catalogue::ANYTHING, 0);
                 self.replace_sessions().await?;
                 return Err(LaneError::SerialHang {
                     op: *id,

@@ -5,12 +5,14 @@
 //!
 //! Nothing here knows what a statement changes; that is judged in `check`.
 
+use std::collections::BTreeSet;
+
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::observer::Rights;
 use super::wear::Wear;
-use crate::check::catalogue::{TABLES, Tables};
+use crate::check::catalogue::{ANYTHING, TABLES, Tables};
 
 /// Where the rows of the first state are kept.
 pub(super) const SEED_SCHEMA: &str = "pgweave_seed";
@@ -22,6 +24,8 @@ pub(super) struct Kept {
     pub(super) bit: Tables,
     /// Its name, quoted, with its schema.
     pub(super) qualified: String,
+    /// The partitioned table that it is a part of, if it is one.
+    pub(super) root: Option<String>,
     /// Its columns, quoted, but for those that are computed.
     pub(super) columns: String,
     /// It and the tables that refer to it: only together can they be truncated.
@@ -126,27 +130,30 @@ impl Restore {
     /// Gives new files to the tables that need them, and says which these are.
     async fn truncate(&mut self, connection: &mut PgConnection) -> Result<Tables, sqlx::Error> {
         let needing = self.kept.iter().filter(|kept| self.needs_file(kept));
-        let emptied = needing.fold(0, |all, kept| all | kept.with_children);
-        let of = |kept: &&mut Kept| kept.bit & emptied != 0;
-        let mut names = Vec::new();
-        for kept in self.kept.iter_mut().filter(of) {
+        let emptied = together(&self.kept, needing.fold(0, |all, kept| all | kept.bit));
+        let mut names = BTreeSet::new();
+        for kept in self.kept.iter_mut().filter(|kept| kept.bit & emptied != 0) {
             kept.wear.renewed();
-            names.push(format!("ONLY {}", kept.qualified));
+            // What refers to a table can be the partitioned table itself, and that has no rows of its own.
+            names.insert(kept.root.clone().unwrap_or_else(|| format!("ONLY {}", kept.qualified)));
         }
         if !names.is_empty() {
-            let truncate = format!("TRUNCATE {}", names.join(", "));
+            let truncate = format!("TRUNCATE {}", Vec::from_iter(names).join(", "));
             sqlx::raw_sql(AssertSqlSafe(truncate)).execute(connection).await?;
         }
         Ok(emptied)
     }
 
-    /// Notes that `tables` may have been changed, and that so many row versions came to lie in them.
+    /// Notes that `tables` may have been changed, and that so many row versions came to lie in them; if [`ANYTHING`] may
+    /// have happened, any number.
     pub(super) fn note(&mut self, tables: Tables, versions: usize) {
         self.changed |= tables;
         self.is_back = false;
-        if versions > 0 {
-            let changed = self.kept.iter_mut().filter(|kept| kept.bit & tables != 0);
-            changed.for_each(|kept| kept.wear.wrote(versions));
+        for kept in self.kept.iter_mut().filter(|kept| kept.bit & tables != 0) {
+            kept.wear.wrote(versions);
+            if tables == ANYTHING {
+                kept.wear.wrote_unseen();
+            }
         }
     }
 
@@ -156,9 +163,24 @@ impl Restore {
     }
 }
 
+/// `tables`, and those that can only be truncated with them: that refer to them, or are parts of one table with them.
+fn together(kept: &[Kept], tables: Tables) -> Tables {
+    let among = |all: Tables| kept.iter().filter(move |kept| kept.bit & all != 0);
+    let mut all = tables;
+    loop {
+        let is_part = |other: &&Kept| other.root.is_some() && among(all).any(|kept| kept.root == other.root);
+        let parts = kept.iter().filter(is_part).fold(0, |parts, part| parts | part.bit);
+        let more = among(all).fold(all | parts, |more, kept| more | kept.with_children);
+        if more == all {
+            return all;
+        }
+        all = more;
+    }
+}
+
 fn copy_aside(tables: &[Kept]) -> String {
     let copy = |(index, kept): (usize, &Kept)| {
-        format!("CREATE TABLE {SEED_SCHEMA}.t{index} AS TABLE {};", kept.qualified)
+        format!("CREATE TABLE {SEED_SCHEMA}.t{index} AS TABLE ONLY {};", kept.qualified)
     };
     format!("CREATE SCHEMA {SEED_SCHEMA};") + &tables.iter().enumerate().map(copy).collect::<String>()
 }
@@ -166,6 +188,8 @@ fn copy_aside(tables: &[Kept]) -> String {
 /// A function that empties the tables that it is given, one bit each, fills them again and sets the sequences, and one
 /// that reads all tables before: in one round trip, and its statements are planned once.
 fn functions(tables: &[Kept], sequences: &str, read: &str) -> String {
+    /// A column may be called like one of our variables.
+    const NAMES: &str = "\n#variable_conflict use_column\n";
     let each =
         |kept: &Kept, statement: String| format!("IF put & {} <> 0 THEN {statement} END IF;", kept.bit);
     let empty = |kept: &Kept| each(kept, format!("DELETE FROM ONLY {};", kept.qualified));
@@ -181,9 +205,9 @@ fn functions(tables: &[Kept], sequences: &str, read: &str) -> String {
     let read = if read.is_empty() { String::new() } else { format!("RETURN QUERY {read};") };
     format!(
         "CREATE FUNCTION {SEED_SCHEMA}.reset(put int8) RETURNS void LANGUAGE plpgsql AS
-         $pgweave_reset$ BEGIN {empty} {fill} {sequences} END $pgweave_reset$;
+         $pgweave_reset$ {NAMES} BEGIN {empty} {fill} {sequences} END $pgweave_reset$;
          CREATE FUNCTION {SEED_SCHEMA}.read_and_reset(put int8) RETURNS TABLE (number int4, datums text[])
          LANGUAGE plpgsql AS
-         $pgweave_reset$ BEGIN {read} {empty} {fill} {sequences} END $pgweave_reset$;"
+         $pgweave_reset$ {NAMES} BEGIN {read} {empty} {fill} {sequences} END $pgweave_reset$;"
     )
 }

@@ -28,7 +28,7 @@ SELECT format('%I.%I', n.nspname, c.relname) AS qualified,
 
 /// Whether there is something beside tables that rows do not bring back.
 const IS_MORE: &str = "
-SELECT EXISTS (SELECT FROM pg_class WHERE oid >= 16384 AND relkind NOT IN ('r', 'i', 'S', 't', 'v', 'p', 'I', 'c'))
+SELECT EXISTS (SELECT FROM pg_class WHERE oid >= 16384 AND relkind NOT IN ('r', 'i', 'S', 't', 'v', 'c'))
     OR EXISTS (SELECT FROM pg_class WHERE oid >= 16384 AND relpersistence = 't')
     OR EXISTS (SELECT FROM pg_sequence WHERE seqcache > 1)
     OR EXISTS (SELECT FROM pg_proc WHERE oid >= 16384)";
@@ -104,6 +104,7 @@ fn kept(at: usize, table: &sqlx::postgres::PgRow, room: Room) -> Kept {
         bit: Catalogue::bit(at),
         qualified: table.get("qualified"),
         columns: columns.join(","),
+        root: None,
         with_children: TABLES,
         rows: room.rows,
         wear: Wear::of_rows(room.bytes, Counted::Roughly),

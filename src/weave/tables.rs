@@ -30,6 +30,8 @@ struct TableOf {
     oid: i64,
     name: String,
     qualified: String,
+    /// The partitioned table that it is a part of, if it is one.
+    root: Option<String>,
     columns: Vec<ColumnOf>,
     references: Vec<i64>,
     /// Its position in the catalogue.
@@ -53,6 +55,8 @@ const TABLES: &str = "
 SELECT c.oid::int8 AS oid,
        CASE n.nspname WHEN 'public' THEN c.relname ELSE n.nspname || '.' || c.relname END AS name,
        format('%I.%I', n.nspname, c.relname) AS qualified,
+       (SELECT format('%I.%I', rn.nspname, r.relname) FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace
+         WHERE r.oid = pg_partition_root(c.oid)) AS root,
        ARRAY(SELECT f.confrelid::int8 FROM pg_constraint f
               WHERE f.contype = 'f' AND f.conrelid = c.oid AND f.confrelid <> c.oid) AS refs
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -95,6 +99,7 @@ impl Tables {
                 oid,
                 name: row.get("name"),
                 qualified: row.get("qualified"),
+                root: row.get("root"),
                 columns: columns.iter().map(ColumnOf::of).collect(),
                 references: row.get("refs"),
                 position,
@@ -172,7 +177,7 @@ impl Tables {
         // Something has changed rows that no statement was known to change. Then it may have changed any.
         if (0..state.len()).any(is_another) {
             tracing::debug!("rows have changed in a table that no statement is known to change");
-            self.restore.note(catalogue::TABLES, 0);
+            self.restore.note(catalogue::ANYTHING, 0);
         }
         let names = self.tables.iter().map(|table| table.name.clone());
         State(names.zip(state).collect::<BTreeMap<_, _>>())
@@ -236,6 +241,7 @@ impl TableOf {
         Kept {
             bit,
             qualified: self.qualified.clone(),
+            root: self.root.clone(),
             columns: given.map(|column| column.quoted.as_str()).collect::<Vec<_>>().join(","),
             with_children,
             rows,
@@ -324,7 +330,7 @@ pub(super) async fn rooms(
 fn read(tables: &[TableOf]) -> String {
     let selects = tables.iter().enumerate().map(|(index, table)| {
         let values: Vec<_> = table.columns.iter().map(ColumnOf::read).collect();
-        format!("SELECT {index}, ARRAY[{}]::text[] FROM {}", values.join(","), table.qualified)
+        format!("SELECT {index}, ARRAY[{}]::text[] FROM ONLY {}", values.join(","), table.qualified)
     });
     selects.collect::<Vec<_>>().join(" UNION ALL ")
 }
@@ -336,5 +342,32 @@ impl ColumnOf {
         } else {
             format!("{}::text", self.quoted)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canary_a_change_that_no_statement_made_is_noticed() {
+        let table = || TableOf {
+            oid: 1,
+            name: "t".into(),
+            qualified: "public.t".into(),
+            root: None,
+            columns: Vec::new(),
+            references: Vec::new(),
+            position: 0,
+        };
+        let holding = |rows: usize| vec![Table { columns: Vec::new(), rows: vec![Vec::new(); rows] }];
+        let noticed = |rows: usize, changed: catalogue::Tables| {
+            let mut tables = Tables { tables: vec![table()], first: holding(1), ..Tables::default() };
+            tables.named(holding(rows), changed);
+            tables.restore.changed() == catalogue::ANYTHING
+        };
+        assert!(noticed(2, 0));
+        assert!(!noticed(1, 0), "it holds what it held");
+        assert!(!noticed(2, Catalogue::bit(0)), "a statement has changed it");
     }
 }

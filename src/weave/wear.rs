@@ -7,8 +7,8 @@
 //! of what it saw, and plans decide the order of rows as well.)
 //!
 //! Row versions are counted from the answers to statements. Those that a statement wrote before it failed show in none, and
-//! neither do those that triggers, functions and foreign keys write; rows may grow, too. That is why the bounds are
-//! below what fits.
+//! neither do those that foreign keys write; rows may grow, too. That is why the bounds are below what fits. Where code
+//! may have written that no statement shows, no count is believed.
 
 use crate::history::Statement;
 
@@ -49,13 +49,15 @@ pub(super) struct Wear {
     current: usize,
     /// The most that one case has written.
     largest: usize,
+    /// Whether more may have been written than was counted.
+    is_uncounted: bool,
 }
 
 impl Wear {
     /// Of a table whose rows have up to so many bytes, with their heads.
     pub(super) fn of_rows(bytes: usize, counted: Counted) -> Self {
         let versions_max = counted.bytes_max() / (bytes + POINTER_BYTES);
-        Self { versions_max, versions: 0, fills: 0, current: 0, largest: 0 }
+        Self { versions_max, ..Self::default() }
     }
 
     /// Whether so many rows may lie on one page.
@@ -65,7 +67,7 @@ impl Wear {
 
     /// The pages are new.
     pub(super) fn renewed(&mut self) {
-        (self.versions, self.fills) = (0, 0);
+        (self.versions, self.fills, self.is_uncounted) = (0, 0, false);
     }
 
     /// The first state was put there, so many rows.
@@ -82,10 +84,15 @@ impl Wear {
         self.largest = self.largest.max(self.current);
     }
 
+    /// A case may have written any number of versions.
+    pub(super) fn wrote_unseen(&mut self) {
+        self.is_uncounted = true;
+    }
+
     /// Whether `rows` and then a case might not find room any more.
     pub(super) fn is_worn(&self, rows: usize) -> bool {
         let is_full = self.versions + rows + self.largest > self.versions_max;
-        self.versions > 0 && (is_full || self.fills >= FILLS_MAX)
+        self.is_uncounted || self.versions > 0 && (is_full || self.fills >= FILLS_MAX)
     }
 }
 
@@ -132,6 +139,17 @@ mod tests {
         assert!(wear.is_worn(4));
         wear.renewed();
         assert!(!wear.is_worn(4), "they are new already");
+    }
+
+    #[test]
+    fn where_nobody_counted_pages_are_renewed_at_once() {
+        let mut wear = Wear::of_rows(96, Counted::Well);
+        wear.filled(1);
+        assert!(!wear.is_worn(1));
+        wear.wrote_unseen();
+        assert!(wear.is_worn(1));
+        wear.renewed();
+        assert!(!wear.is_worn(1));
     }
 
     #[test]

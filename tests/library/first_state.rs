@@ -22,11 +22,15 @@ CREATE TABLE numbered (id serial, v int);
 CREATE TABLE parted (v int) PARTITION BY LIST (v);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
 CREATE TABLE parted_2 PARTITION OF parted FOR VALUES IN (2);
+CREATE TABLE heir () INHERITS (lone);
+CREATE TABLE named (number int, put text, datums text[]);
 CREATE VIEW seen AS SELECT v FROM lone;
 INSERT INTO model VALUES (1, 'a'), (2, 'b');
 INSERT INTO version VALUES (1, 1), (2, 2);
 INSERT INTO tag VALUES (1, 1), (2, 2);
 INSERT INTO lone VALUES (1);
+INSERT INTO heir VALUES (5);
+INSERT INTO named VALUES (1, 'put', '{a}');
 INSERT INTO parted VALUES (1)";
 
 /// What makes any statement run code of the subject's.
@@ -39,7 +43,10 @@ CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
 CREATE TRIGGER noted AFTER UPDATE ON audited FOR EACH ROW EXECUTE FUNCTION note();
 CREATE FUNCTION add_lone() RETURNS int LANGUAGE sql AS $$ INSERT INTO lone VALUES (2) RETURNING v $$";
 
-const CHANGES: [&str; 13] = [
+const CHANGES: [&str; 16] = [
+    "UPDATE heir SET v = 6",
+    "UPDATE lone SET v = 7",
+    "UPDATE named SET number = 2, put = 'b'",
     "UPDATE model SET name = 'c' WHERE id = 1",
     "UPDATE model SET id = 9 WHERE id = 1",
     "DELETE FROM model WHERE id = 2",
@@ -128,4 +135,18 @@ fn what_statements_change_is_put_back() {
 fn what_code_of_the_subjects_changes_is_put_back() {
     let all: Vec<_> = CHANGES.into_iter().chain(CHANGES_BY_CODE).collect();
     look(&format!("{SCHEMA}; {CODE}"), &all);
+}
+
+#[test]
+fn partitions_that_refer_to_a_table_are_put_back_with_it() {
+    let schema = format!(
+        "{SCHEMA};
+         CREATE TABLE run (id int PRIMARY KEY, model int REFERENCES model ON DELETE CASCADE) PARTITION BY RANGE (id);
+         CREATE TABLE run_1 PARTITION OF run FOR VALUES FROM (1) TO (10);
+         INSERT INTO run VALUES (1, 1), (2, 2)"
+    );
+    look(
+        &schema,
+        &["DELETE FROM model WHERE id = 1", "DELETE FROM run", "UPDATE run SET id = 3 WHERE id = 1"],
+    );
 }
