@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use pgweave::campaign::{Judge, StandingLane, lanes_by_default, shared_server};
+use pgweave::campaign::{Judge, StandingLane, lanes_by_default, lanes_of_threads, shared_server};
 use pgweave::case::{Case, Gates};
 use pgweave::explore::follow::Follow;
 use pgweave::prelude::*;
@@ -121,12 +121,17 @@ fn cases_a_second(
     judging: Judging,
 ) -> f64 {
     let count = AtomicU64::new(0);
+    let time = Duration::from_secs(seconds);
     let rates = std::thread::scope(|scope| {
-        let lane = || {
-            scope
-                .spawn(|| on_a_runtime(lane(server, workload, Duration::from_secs(seconds), judging, &count)))
+        let on_a_thread = |lanes| {
+            let count = &count;
+            scope.spawn(move || {
+                let lane = || lane(server, workload, time, judging, count);
+                let lanes = futures::future::join_all((0..lanes).map(|_| lane()));
+                on_a_runtime(lanes).into_iter().sum::<f64>()
+            })
         };
-        let threads: Vec<_> = (0..lanes).map(|_| lane()).collect();
+        let threads: Vec<_> = lanes_of_threads(lanes).into_iter().map(on_a_thread).collect();
         threads.into_iter().map(|thread| thread.join().expect("a lane")).sum::<f64>()
     });
     assert!(count.load(Ordering::Relaxed) > 0, "no case was run");

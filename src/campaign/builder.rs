@@ -19,10 +19,21 @@ pub const CASES: u64 = 200;
 /// Operations of one session of a random program, at the most.
 const OPERATIONS_MAX: usize = 3;
 
-/// Lanes, where nobody says how many: two a core keep the cores busy.
+/// Lanes, where nobody says how many: four a core keep the cores busy while backends sleep before they report a wait.
 pub fn lanes_by_default() -> usize {
     const LANES_MAX: usize = 16;
-    std::thread::available_parallelism().map_or(2, |cores| cores.get() * 2).min(LANES_MAX)
+    std::thread::available_parallelism().map_or(4, |cores| cores.get() * 4).min(LANES_MAX)
+}
+
+/// How so many lanes are shared out among threads, one a core at the most: the number of each thread's. While one lane waits
+/// for its server another one of the thread goes on, which costs less than a change of threads.
+pub fn lanes_of_threads(lanes: usize) -> Vec<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    shares(lanes, cores.min(lanes))
+}
+
+fn shares(lanes: usize, threads: usize) -> Vec<usize> {
+    (0..threads).map(|thread| lanes / threads + usize::from(thread < lanes % threads)).collect()
 }
 
 /// Many cases of one subject at one level.
@@ -167,5 +178,18 @@ impl<S: Subject> Campaign<S> {
     pub fn regressions(mut self, folder: impl Into<PathBuf>) -> Self {
         self.regressions = Some(folder.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shares;
+
+    #[test]
+    fn every_lane_has_a_thread_and_no_thread_has_two_more_than_another() {
+        assert_eq!(shares(8, 2), [4, 4]);
+        assert_eq!(shares(5, 2), [3, 2]);
+        assert_eq!(shares(1, 1), [1]);
+        assert!(shares(0, 0).is_empty());
     }
 }

@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use agree::{Agreement, Comparing, Disagreement, agree};
-pub use builder::{CASES, Campaign, lanes_by_default};
+pub use builder::{CASES, Campaign, lanes_by_default, lanes_of_threads};
 pub use compare::{Compared, compare};
 pub use error::CampaignError;
 pub use explain::Explained;
@@ -206,10 +206,13 @@ impl<S: Subject> Campaign<S> {
         enough: Option<Enough>,
     ) -> Result<Vec<UnitResult<S::Op>>, CampaignError> {
         let work = Arc::new(Work::new(units, enough));
-        let lanes = self.lanes.min(work.width());
+        let shares = lanes_of_threads(self.lanes.min(work.width()));
         std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..lanes).map(|_| scope.spawn(|| worker::work_on_this_thread(setup, &work))).collect();
+            let on_a_thread = |lanes| {
+                let work = &work;
+                scope.spawn(move || worker::work_on_this_thread(setup, work, lanes))
+            };
+            let threads: Vec<_> = shares.into_iter().map(on_a_thread).collect();
             for thread in threads {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             }

@@ -352,10 +352,14 @@ pub(crate) fn on_this_thread<T>(future: impl Future<Output = T>) -> Result<T, Ca
     Ok(result)
 }
 
-/// A worker on this thread takes units until none is left.
+/// So many workers on this thread take units until none is left.
 pub(super) fn work_on_this_thread<S: Subject>(
     setup: &Setup<S>,
     work: &Arc<Work<S::Op>>,
+    workers: usize,
 ) -> Result<(), CampaignError> {
-    on_this_thread(async { Worker::open(setup).await?.work(work).await })?
+    let worker = async || Worker::open(setup).await?.work(work).await;
+    // One that fails does not leave the databases of the others behind.
+    let all = on_this_thread(futures::future::join_all((0..workers).map(|_| worker())))?;
+    all.into_iter().collect()
 }

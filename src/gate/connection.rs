@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use bytes::BytesMut;
 
+use super::asked::{self, Message, Names, Text};
 use super::effect::{self, Effect};
 use super::notice::Report;
 use super::record::{Recorder, TERMINATED};
@@ -52,19 +53,19 @@ pub enum Begins {
 #[derive(Debug)]
 enum Group {
     Messages {
-        frames: Vec<Frame>,
+        messages: Vec<Message>,
         effect: Effect,
     },
     /// A simple Query that only begins a transaction, with the tag of its answer.
     Begin {
-        frame: Frame,
+        message: Message,
         tag: &'static str,
     },
     /// A simple Query that only ends a transaction.
-    End(Frame),
+    End(Message),
     /// A simple Query that no client has sent.
     Inserted {
-        frame: Frame,
+        message: Message,
         effect: Effect,
         ahead: Ahead,
     },
@@ -132,7 +133,8 @@ pub struct Connection {
     pub closing: bool,
     cancel_key: Option<(i32, Vec<u8>)>,
     started: bool,
-    group: Vec<Frame>,
+    group: Vec<Message>,
+    names: Names,
     held: VecDeque<Group>,
     awaited: VecDeque<Origin>,
     /// Nothing has been sent since the last message that the server answers with ReadyForQuery.
@@ -140,7 +142,8 @@ pub struct Connection {
     recorder: Recorder,
     /// Where it stands inside a statement, if it does.
     within: Within,
-    current_sql: String,
+    /// What was sent last.
+    current: Option<Rc<Text>>,
     /// Whether the transaction may have savepoints.
     savepoints: bool,
     /// A BEGIN that the gate has answered and the server has not seen: it goes with what follows.
@@ -180,12 +183,13 @@ impl Connection {
             cancel_key: None,
             started: false,
             group: Vec::new(),
+            names: Names::default(),
             held: VecDeque::new(),
             awaited: VecDeque::new(),
             synced: true,
             recorder: Recorder::default(),
             within: Within::default(),
-            current_sql: String::new(),
+            current: None,
             savepoints: false,
             begun: None,
             fate: Fate::Whole,
@@ -225,8 +229,8 @@ impl Connection {
     /// Whether what is held first commits something.
     pub fn commits(&self) -> bool {
         match self.held.front() {
-            Some(Group::Messages { frames, effect: Effect::Step }) => {
-                self.recorder.commits(frames, self.transaction)
+            Some(Group::Messages { messages, effect: Effect::Step }) => {
+                asked::texts(messages).any(|text| text.commits(self.transaction))
             }
             _ => false,
         }
@@ -268,7 +272,12 @@ impl Connection {
 
     /// Text of the statement that was sent last, for reports on what waits.
     pub fn current_sql(&self) -> &str {
-        &self.current_sql
+        self.current.as_ref().map_or("", |text| &text.sql)
+    }
+
+    /// Whether statements have been answered that nobody has taken yet.
+    pub fn has_statements(&self) -> bool {
+        !self.recorder.answered().is_empty()
     }
 
     /// The statements answered since this was last asked.

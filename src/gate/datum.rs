@@ -1,8 +1,6 @@
 //! Values as a person reads them, whichever format they travelled in. Temporal values become [`TEMPORAL`], since they
 //! differ from run to run. A type that is not known here is shown as its bytes, never guessed at.
 
-use bytes::Bytes;
-
 use super::wire::Fields;
 use crate::history::{Datum, TEMPORAL};
 
@@ -32,14 +30,14 @@ pub fn format_at(codes: &[i16], index: usize) -> Format {
 }
 
 /// `value`, of the type with this OID, in words.
-pub fn show(oid: u32, format: Format, value: Option<Bytes>) -> Datum {
+pub fn show(oid: u32, format: Format, value: Option<&[u8]>) -> Datum {
     let bytes = value?;
     if is_temporal(oid) {
         return Some(TEMPORAL.to_owned());
     }
     Some(match format {
-        Format::Text => String::from_utf8_lossy(&bytes).into_owned(),
-        Format::Binary => show_binary(oid, &bytes).unwrap_or_else(|| hex(&bytes)),
+        Format::Text => String::from_utf8_lossy(bytes).into_owned(),
+        Format::Binary => show_binary(oid, bytes).unwrap_or_else(|| hex(bytes)),
     })
 }
 
@@ -86,7 +84,7 @@ fn uuid(bytes: &[u8]) -> Option<String> {
 
 /// A one-dimensional array, as PostgreSQL prints one.
 fn array(bytes: &[u8]) -> Option<String> {
-    let mut fields = Fields::of(Bytes::copy_from_slice(bytes));
+    let mut fields = Fields::of(bytes);
     let dimensions = fields.i32().ok()?;
     let _has_nulls = fields.i32().ok()?;
     let oid = fields.u32().ok()?;
@@ -117,7 +115,7 @@ fn quoted_item(item: String) -> String {
 
 /// Digits in base 10,000, as `numeric_send` writes them.
 fn numeric(bytes: &[u8]) -> Option<String> {
-    let mut fields = Fields::of(Bytes::copy_from_slice(bytes));
+    let mut fields = Fields::of(bytes);
     let count = fields.i16().ok()?;
     let weight = fields.i16().ok()?;
     let sign = fields.i16().ok()? as u16;
@@ -149,7 +147,7 @@ mod tests {
     use super::*;
 
     fn binary(oid: u32, bytes: &[u8]) -> Datum {
-        show(oid, Format::Binary, Some(Bytes::copy_from_slice(bytes)))
+        show(oid, Format::Binary, Some(bytes))
     }
 
     #[test]

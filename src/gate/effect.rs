@@ -28,10 +28,7 @@ pub fn of_sql(sql: &str) -> Effect {
         let mut words = words(part);
         match words.next() {
             None => true,
-            Some(first) => {
-                FUSED.contains(&first.as_str())
-                    && !is_more_than_a_setting(&first, words.next().as_deref(), part)
-            }
+            Some(first) => is_one_of(first, FUSED) && !is_more_than_a_setting(first, words.next(), part),
         }
     });
     if harmless || is_introspection(sql) { Effect::Fused } else { Effect::Step }
@@ -40,15 +37,19 @@ pub fn of_sql(sql: &str) -> Effect {
 /// Whether a text only ends a transaction, and so does nothing at all where none is open. Drivers send such a ROLLBACK
 /// after a COMMIT that failed, at a moment of their own choosing.
 pub fn only_ends(sql: &str) -> bool {
-    let words: Vec<_> = words(sql.trim_end().trim_end_matches(';')).collect();
-    matches!(words.iter().map(String::as_str).collect::<Vec<_>>()[..], ["ROLLBACK" | "ABORT"])
+    let mut words = words(sql.trim_end().trim_end_matches(';'));
+    let first = words.next().unwrap_or_default();
+    is_one_of(first, &["ROLLBACK", "ABORT"]) && words.next().is_none()
 }
 
 /// The tag of the server's answer to a text that only begins a transaction, and in a way that it does not refuse where
 /// none is open.
 pub fn only_begins(sql: &str) -> Option<&'static str> {
-    let words: Vec<_> = words(sql.trim_end().trim_end_matches(';')).collect();
-    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    if !words(sql).next().is_some_and(|first| is_one_of(first, &["BEGIN", "START"])) {
+        return None;
+    }
+    let capitals = sql.to_ascii_uppercase();
+    let words: Vec<_> = words(capitals.trim_end().trim_end_matches(';')).collect();
     let (tag, mut modes) = match words[..] {
         ["BEGIN", "WORK" | "TRANSACTION", ref modes @ ..] | ["BEGIN", ref modes @ ..] => ("BEGIN", modes),
         ["START", "TRANSACTION", ref modes @ ..] => ("START TRANSACTION", modes),
@@ -70,20 +71,35 @@ pub fn only_begins(sql: &str) -> Option<&'static str> {
     sql.chars().all(plain).then_some(tag)
 }
 
-/// Whether a text commits something: COMMIT, or a write where no transaction block is open.
-pub fn commits(sql: &str, transaction: Transaction) -> bool {
-    const ENDS: &[&str] = &["COMMIT", "END"];
-    const WRITES: &[&str] = &["INSERT", "UPDATE", "DELETE", "MERGE"];
-    let mut firsts = sql.split(';').filter_map(|part| words(part).next());
-    firsts.any(|first| {
-        ENDS.contains(&first.as_str()) || transaction == Transaction::Idle && WRITES.contains(&first.as_str())
-    })
+/// Whether a text commits something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commits {
+    /// It ends a transaction block.
+    block: bool,
+    /// It writes, which commits where no block is open.
+    write: bool,
+}
+
+impl Commits {
+    /// Whether it does so where the transaction stands so.
+    pub fn is_so(self, transaction: Transaction) -> bool {
+        self.block || self.write && transaction == Transaction::Idle
+    }
+}
+
+/// What a text of one or more statements commits.
+pub fn commits(sql: &str) -> Commits {
+    let has = |those: &[&str]| {
+        let mut firsts = sql.split(';').filter_map(|part| words(part).next());
+        firsts.any(|first| is_one_of(first, those))
+    };
+    Commits { block: has(&["COMMIT", "END"]), write: has(&["INSERT", "UPDATE", "DELETE", "MERGE"]) }
 }
 
 /// Whether a text ends a transaction block.
 pub fn ends_block(sql: &str) -> bool {
-    let words: Vec<_> = words(sql).take(3).collect();
-    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let capitals = sql.to_ascii_uppercase();
+    let words: Vec<_> = words(&capitals).take(3).collect();
     match words[..] {
         ["ROLLBACK" | "ABORT", "TO", ..] | ["ROLLBACK" | "ABORT", "WORK" | "TRANSACTION", "TO"] => false,
         ["ROLLBACK" | "COMMIT", "PREPARED", ..] => false,
@@ -94,7 +110,9 @@ pub fn ends_block(sql: &str) -> bool {
 
 /// SET CONSTRAINTS checks what was deferred, and SET TRANSACTION SNAPSHOT takes another's snapshot: both do more than set.
 fn is_more_than_a_setting(first: &str, second: Option<&str>, part: &str) -> bool {
-    first == "SET" && (second == Some("CONSTRAINTS") || part.to_ascii_uppercase().contains("SNAPSHOT"))
+    first.eq_ignore_ascii_case("SET")
+        && (second.is_some_and(|second| second.eq_ignore_ascii_case("CONSTRAINTS"))
+            || part.to_ascii_uppercase().contains("SNAPSHOT"))
 }
 
 /// Questions that drivers ask the catalogue about types, once a connection: whether they are asked depends on what the
@@ -106,8 +124,12 @@ fn is_introspection(sql: &str) -> bool {
     text.starts_with("select") && tables.iter().any(|table| text.contains(table))
 }
 
-/// The words of a statement, in capitals, without leading comments.
-fn words(part: &str) -> impl Iterator<Item = String> {
+fn is_one_of(word: &str, those: &[&str]) -> bool {
+    those.iter().any(|other| word.eq_ignore_ascii_case(other))
+}
+
+/// The words of a statement, without leading comments.
+fn words(part: &str) -> impl Iterator<Item = &str> {
     let mut rest = part.trim_start();
     loop {
         if let Some(comment) = rest.strip_prefix("--") {
@@ -118,9 +140,7 @@ fn words(part: &str) -> impl Iterator<Item = String> {
             break;
         }
     }
-    rest.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty())
-        .map(str::to_ascii_uppercase)
+    rest.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
@@ -154,6 +174,7 @@ mod tests {
     #[test]
     fn a_commit_is_told_by_its_text_and_a_write_by_where_it_stands() {
         use Transaction::{Idle, Open};
+        let commits = |sql, transaction| super::commits(sql).is_so(transaction);
         assert!(
             commits("COMMIT", Open) && commits("end;", Open) && commits("UPDATE t SET v = 1; COMMIT", Open)
         );

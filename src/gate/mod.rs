@@ -5,6 +5,7 @@
 //! The gate never decides an order: it holds, releases and observes, and the weaver asks it to. It listens on unix
 //! sockets in a folder that only this user can enter.
 
+mod asked;
 mod connection;
 mod datum;
 mod effect;
@@ -130,6 +131,8 @@ pub struct View {
     pub in_transaction: bool,
     /// What its waiting backend reported, if one is under way.
     pub lock_reported: bool,
+    /// Statements have been answered that nobody has taken yet.
+    pub answered: bool,
 }
 
 impl Gate {
@@ -210,7 +213,8 @@ impl Gate {
 
     /// Where `session` stands.
     pub fn view(&self, session: SessionId) -> View {
-        let mut view = View::default();
+        let answered = self.shared.left.borrow().iter().any(|(owner, _)| *owner == session);
+        let mut view = View { answered, ..View::default() };
         for connection in self.shared.connections.borrow().values().map(|link| &link.connection) {
             if connection.session != session {
                 continue;
@@ -221,6 +225,7 @@ impl Gate {
             view.in_transaction |= matches!(connection.transaction, Transaction::Open | Transaction::Failed);
             let waits = connection.lock_wait == LockWait::Reported && !connection.is_severed();
             view.lock_reported |= connection.under_way() && waits;
+            view.answered |= connection.has_statements();
         }
         view
     }

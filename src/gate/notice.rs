@@ -31,12 +31,12 @@ impl Report {
         loop {
             match fields.u8()? {
                 0 => return Ok(report),
-                b'V' => report.severity = fields.text()?,
-                b'C' => report.sqlstate = fields.text()?,
-                b'M' => report.message = fields.text()?,
-                b'D' => report.detail = Some(fields.text()?),
-                b'n' => report.constraint = Some(fields.text()?),
-                b'R' => report.routine = fields.text()?,
+                b'V' => report.severity = fields.text()?.into_owned(),
+                b'C' => report.sqlstate = fields.text()?.into_owned(),
+                b'M' => report.message = fields.text()?.into_owned(),
+                b'D' => report.detail = Some(fields.text()?.into_owned()),
+                b'n' => report.constraint = Some(fields.text()?.into_owned()),
+                b'R' => report.routine = fields.text()?.into_owned(),
                 _ => drop(fields.text()?),
             }
         }

@@ -1,60 +1,32 @@
 //! Reads off a connection's messages what was asked and what was answered, as [`Statement`]s.
 //!
-//! A recorder sees both directions of one connection, remembers what its prepared statements and portals are, and
-//! never changes or delays a byte.
+//! A recorder sees both directions of one connection. It never changes or delays a byte.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::rc::Rc;
 
+use super::asked::{Asked, Column, Portal, Prepared, Text};
 use super::datum::{self, Format};
-use super::effect::{self, Effect};
 use super::notice::Report;
-use super::wire::{Fields, Frame, WireError};
-use crate::history::{Datum, ServerError, Statement, Transaction};
+use super::wire::{Frame, WireError};
+use crate::history::{Datum, ServerError, Statement};
 
 /// What a backend says that is ended by an administrator.
 pub const TERMINATED: (&str, &str) = ("57P01", "terminating connection due to administrator command");
 
-/// A prepared statement, as far as it is known.
-#[derive(Clone, Debug, Default)]
-struct Prepared {
-    sql: String,
-    param_oids: Vec<u32>,
-    columns: Vec<Column>,
-}
-
-#[derive(Clone, Debug)]
-struct Column {
-    name: String,
-    oid: u32,
-    format: Format,
-}
-
-/// A portal: a prepared statement with its parameters.
-#[derive(Clone, Debug, Default)]
-struct Portal {
-    statement: String,
-    params: Vec<Datum>,
-    result_formats: Vec<i16>,
-}
-
-/// A statement that is executed, the values of its parameters, and their types.
-pub type Executed = (String, Vec<Datum>, Vec<u32>);
-
 /// What the next answer of the server belongs to.
 #[derive(Debug)]
 enum Expected {
-    /// ParseComplete of this statement.
-    Parse(String),
-    /// BindComplete, or an answer that carries nothing; the SQL is for an error's sake.
-    Bind(String),
+    /// ParseComplete.
+    Parse(Rc<Prepared>),
+    /// BindComplete, or an answer that carries nothing.
+    Bind(Rc<Portal>),
     /// ParameterDescription and RowDescription of this statement.
-    Describe(String),
-    /// RowDescription of this portal's statement.
-    DescribePortal(String),
+    Describe(Rc<Prepared>),
     /// Rows and a command tag for this portal.
-    Execute { statement: Statement, columns: Vec<Column> },
+    Execute { portal: Rc<Portal>, rows: Vec<Vec<Datum>> },
     /// Any number of results, until ReadyForQuery.
-    Query { sql: String, columns: Vec<Column>, statement: Statement, results: usize },
+    Query { text: Rc<Text>, columns: Vec<Column>, rows: Vec<Vec<Datum>>, results: usize },
     /// CloseComplete.
     Close,
     /// ReadyForQuery after a Sync.
@@ -63,11 +35,43 @@ enum Expected {
     Nothing,
 }
 
+impl Expected {
+    /// What was asked, with what was answered so far; nothing where it is no statement.
+    fn statement(&mut self) -> Option<Statement> {
+        match self {
+            Self::Execute { portal, rows } => {
+                Some(Statement { rows: std::mem::take(rows), ..asked_by(portal) })
+            }
+            Self::Query { text, columns, rows, .. } => Some(Statement {
+                sql: text.sql.clone(),
+                columns: names_of(columns),
+                rows: std::mem::take(rows),
+                ..Statement::default()
+            }),
+            _ => None,
+        }
+    }
+
+    /// Whether it ends a group: an error goes to it at once.
+    fn ends_group(&self) -> bool {
+        matches!(self, Self::Query { .. } | Self::Ready | Self::Nothing)
+    }
+}
+
+/// The statement that a portal stands for.
+fn asked_by(portal: &Portal) -> Statement {
+    let Prepared { text, param_oids, .. } = portal.prepared.as_ref();
+    Statement {
+        sql: text.sql.clone(),
+        params: portal.params(),
+        param_types: param_oids.borrow().clone(),
+        ..Statement::default()
+    }
+}
+
 /// Watches one connection.
 #[derive(Debug, Default)]
 pub struct Recorder {
-    prepared: HashMap<String, Prepared>,
-    portals: HashMap<String, Portal>,
     expected: VecDeque<Expected>,
     finished: Vec<Statement>,
     notices: Vec<String>,
@@ -87,13 +91,8 @@ impl Recorder {
     /// What the server runs now, without an answer.
     pub fn asked(&self) -> Statement {
         match self.expected.front() {
-            Some(Expected::Execute { statement, .. }) => Statement {
-                sql: statement.sql.clone(),
-                params: statement.params.clone(),
-                param_types: statement.param_types.clone(),
-                ..Statement::default()
-            },
-            Some(Expected::Query { sql, .. }) => Statement { sql: sql.clone(), ..Statement::default() },
+            Some(Expected::Execute { portal, .. }) => asked_by(portal),
+            Some(Expected::Query { text, .. }) => Statement { sql: text.sql.clone(), ..Statement::default() },
             _ => Statement::default(),
         }
     }
@@ -105,13 +104,8 @@ impl Recorder {
 
     /// No answer will come any more: what was asked and not answered is recorded without one.
     pub fn abandon(&mut self) {
-        for expected in std::mem::take(&mut self.expected) {
-            match expected {
-                Expected::Execute { statement, .. } => self.finished.push(statement),
-                Expected::Query { sql, statement, .. } => self.finished.push(Statement { sql, ..statement }),
-                _ => {}
-            }
-        }
+        self.finished.extend(self.expected.iter_mut().filter_map(Expected::statement));
+        self.expected.clear();
     }
 
     /// The backend was ended from outside: so ended what was under way.
@@ -127,154 +121,20 @@ impl Recorder {
         }
     }
 
-    /// Text of the first statement that is asked by `group`, for reports on what waits.
-    pub fn text(&self, group: &[Frame]) -> String {
-        self.texts(group).next().unwrap_or_default()
-    }
-
-    /// Whether `group` may make a savepoint.
-    pub fn names_savepoint(&self, group: &[Frame]) -> bool {
-        self.texts(group).any(|text| text.to_ascii_uppercase().contains("SAVEPOINT"))
-    }
-
-    /// Whether `group` commits something, where the transaction stands so.
-    pub fn commits(&self, group: &[Frame], transaction: Transaction) -> bool {
-        self.texts(group).any(|text| effect::commits(&text, transaction))
-    }
-
-    /// What `group` executes: each statement with the values of its parameters and their types, as far as they are known.
-    pub fn executed(&self, group: &[Frame]) -> Vec<Executed> {
-        let mut all = Vec::new();
-        for frame in group {
-            let mut fields = frame.body();
-            match (frame.tag, fields.text()) {
-                (b'Q', Ok(sql)) => all.push((sql, Vec::new(), Vec::new())),
-                (b'E', Ok(name)) => {
-                    let portal = self.portals.get(&name).cloned().unwrap_or_default();
-                    let prepared = self.prepared.get(&portal.statement).cloned().unwrap_or_default();
-                    all.push((prepared.sql, portal.params, prepared.param_oids));
-                }
-                _ => {}
-            }
-        }
-        all
-    }
-
-    fn texts(&self, group: &[Frame]) -> impl Iterator<Item = String> {
-        group.iter().filter_map(|frame| self.sql_of(frame).ok().flatten())
-    }
-
-    /// What `group` can do to others.
-    pub fn effect(&self, group: &[Frame]) -> Effect {
-        group.iter().map(|frame| self.effect_of(frame).unwrap_or(Effect::Step)).max().unwrap_or(Effect::None)
-    }
-
-    fn effect_of(&self, frame: &Frame) -> Result<Effect, WireError> {
-        Ok(match frame.tag {
-            b'Q' => effect::of_sql(&frame.body().text()?),
-            b'S' | b'H' | b'C' => Effect::None,
-            // A portal is executed by its statement; what Bind alone does is evaluated with Execute.
-            b'P' | b'D' | b'B' => Effect::Fused,
-            b'E' => effect::of_sql(&self.portal_sql(&frame.body().text()?)),
-            _ => Effect::Step,
-        })
-    }
-
-    fn sql_of(&self, frame: &Frame) -> Result<Option<String>, WireError> {
-        let mut fields = frame.body();
-        Ok(match frame.tag {
-            b'Q' => Some(fields.text()?),
-            b'P' => {
-                fields.text()?;
-                Some(fields.text()?)
-            }
-            b'B' => {
-                fields.text()?;
-                self.prepared.get(&fields.text()?).map(|prepared| prepared.sql.clone())
-            }
-            _ => None,
-        })
-    }
-
-    fn portal_sql(&self, portal: &str) -> String {
-        let statement = self.portals.get(portal).map(|portal| portal.statement.as_str()).unwrap_or_default();
-        self.prepared.get(statement).map(|prepared| prepared.sql.clone()).unwrap_or_default()
-    }
-
-    /// Learns what a client's message defines, when it arrives.
-    ///
-    /// # Errors
-    /// [`WireError::Short`] when the message ends before its fields do.
-    pub fn define(&mut self, frame: &Frame) -> Result<(), WireError> {
-        let mut fields = frame.body();
-        match frame.tag {
-            b'P' => {
-                let (name, sql) = (fields.text()?, fields.text()?);
-                let count = fields.i16()?;
-                let param_oids = (0..count).map(|_| fields.u32()).collect::<Result<_, _>>()?;
-                self.prepared.insert(name, Prepared { sql, param_oids, columns: Vec::new() });
-            }
-            b'B' => {
-                let (name, portal) = self.bind(fields)?;
-                self.portals.insert(name, portal);
-            }
-            b'Q' | b'C' | b'D' => drop(fields.text()?),
-            b'E' => {
-                fields.text()?;
-                fields.i32()?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn bind(&self, mut fields: Fields) -> Result<(String, Portal), WireError> {
-        let (name, statement) = (fields.text()?, fields.text()?);
-        let formats = codes(&mut fields)?;
-        let oids =
-            self.prepared.get(&statement).map(|prepared| prepared.param_oids.as_slice()).unwrap_or_default();
-        let count = fields.i16()?;
-        let mut params = Vec::new();
-        for index in 0..count as usize {
-            let value = fields.value()?;
-            let oid = oids.get(index).copied().unwrap_or(0);
-            params.push(datum::show(oid, datum::format_at(&formats, index), value));
-        }
-        let result_formats = codes(&mut fields)?;
-        Ok((name, Portal { statement, params, result_formats }))
-    }
-
     /// Notes that a client's message goes to the server, in its turn.
-    ///
-    /// # Errors
-    /// [`WireError::Short`] when the message ends before its fields do.
-    pub fn sent(&mut self, frame: &Frame) -> Result<(), WireError> {
-        // Defined once more: a pipelined group that has arrived since may have used the same name.
-        self.define(frame)?;
-        let mut fields = frame.body();
-        let expected = match frame.tag {
-            b'P' => Expected::Parse(fields.text()?),
-            b'B' => {
-                fields.text()?;
-                Expected::Bind(fields.text()?)
+    pub fn sent(&mut self, asked: &Asked) {
+        self.expected.push_back(match asked {
+            Asked::Parse(prepared) => Expected::Parse(prepared.clone()),
+            Asked::Bind(portal) => Expected::Bind(portal.clone()),
+            Asked::Describe(prepared) => Expected::Describe(prepared.clone()),
+            Asked::Execute(portal) => Expected::Execute { portal: portal.clone(), rows: Vec::new() },
+            Asked::Query(text) => {
+                Expected::Query { text: text.clone(), columns: Vec::new(), rows: Vec::new(), results: 0 }
             }
-            b'D' => match fields.u8()? {
-                b'S' => Expected::Describe(fields.text()?),
-                _ => Expected::DescribePortal(fields.text()?),
-            },
-            b'E' => self.execute(&fields.text()?),
-            b'C' => Expected::Close,
-            b'S' => Expected::Ready,
-            b'Q' => Expected::Query {
-                sql: fields.text()?,
-                columns: Vec::new(),
-                statement: Statement::default(),
-                results: 0,
-            },
-            _ => return Ok(()),
-        };
-        self.expected.push_back(expected);
-        Ok(())
+            Asked::Close => Expected::Close,
+            Asked::Sync => Expected::Ready,
+            Asked::Flush | Asked::Other => return,
+        });
     }
 
     /// Notes that the server is ready for the data of a COPY. A Sync that came along with its Execute then goes without an
@@ -296,18 +156,6 @@ impl Recorder {
         self.expected.push_back(Expected::Nothing);
     }
 
-    fn execute(&self, portal: &str) -> Expected {
-        let portal = self.portals.get(portal).cloned().unwrap_or_default();
-        let prepared = self.prepared.get(&portal.statement).cloned().unwrap_or_default();
-        let mut columns = prepared.columns;
-        for (index, column) in columns.iter_mut().enumerate() {
-            column.format = datum::format_at(&portal.result_formats, index);
-        }
-        let (params, param_types) = (portal.params, prepared.param_oids);
-        let statement = Statement { sql: prepared.sql, params, param_types, ..Statement::default() };
-        Expected::Execute { statement, columns }
-    }
-
     /// Notes an answer of the server.
     ///
     /// # Errors
@@ -320,7 +168,7 @@ impl Recorder {
             b'n' => drop(self.expected.pop_front()),
             b'D' => self.row(frame)?,
             b'C' => {
-                let tag = frame.body().text()?;
+                let tag = frame.body().text()?.into_owned();
                 self.complete(Some(tag));
             }
             b'I' | b's' => self.complete(None),
@@ -336,92 +184,79 @@ impl Recorder {
     }
 
     fn parameter_description(&mut self, frame: &Frame) -> Result<(), WireError> {
-        let Some(Expected::Describe(name)) = self.expected.front() else { return Ok(()) };
+        let Some(Expected::Describe(prepared)) = self.expected.front() else { return Ok(()) };
         let mut fields = frame.body();
         let count = fields.i16()?;
-        let oids = (0..count).map(|_| fields.u32()).collect::<Result<_, _>>()?;
-        if let Some(prepared) = self.prepared.get_mut(name) {
-            prepared.param_oids = oids;
-        }
+        *prepared.param_oids.borrow_mut() = (0..count).map(|_| fields.u32()).collect::<Result<_, _>>()?;
         Ok(())
     }
 
     fn row_description(&mut self, frame: &Frame) -> Result<(), WireError> {
         let described = columns_of(frame)?;
-        let name = match self.expected.front_mut() {
-            Some(Expected::Query { columns, statement, .. }) => {
-                statement.columns = described.iter().map(|column| column.name.clone()).collect();
-                *columns = described;
-                return Ok(());
+        match self.expected.front_mut() {
+            Some(Expected::Query { columns, .. }) => *columns = described,
+            Some(Expected::Describe(prepared)) => {
+                *prepared.columns.borrow_mut() = described;
+                self.expected.pop_front();
             }
-            Some(Expected::Describe(name)) => std::mem::take(name),
-            Some(Expected::DescribePortal(portal)) => {
-                self.portals.get(portal.as_str()).map(|portal| portal.statement.clone()).unwrap_or_default()
-            }
-            _ => return Ok(()),
-        };
-        self.expected.pop_front();
-        for later in &mut self.expected {
-            // An Execute of the same group was sent before its columns were known.
-            if let Expected::Execute { statement, columns } = later
-                && columns.is_empty()
-                && self.prepared.get(&name).is_some_and(|prepared| prepared.sql == statement.sql)
-            {
-                *columns = described.clone();
-            }
-        }
-        if let Some(prepared) = self.prepared.get_mut(&name) {
-            prepared.columns = described;
+            _ => {}
         }
         Ok(())
     }
 
     fn row(&mut self, frame: &Frame) -> Result<(), WireError> {
-        let (Some(Expected::Execute { statement, columns })
-        | Some(Expected::Query { statement, columns, .. })) = self.expected.front_mut()
-        else {
-            return Ok(());
-        };
-        let mut fields = frame.body();
-        let count = fields.i16()? as usize;
-        let mut row = Vec::with_capacity(count);
-        for index in 0..count {
-            let value = fields.value()?;
-            let (oid, format) =
-                columns.get(index).map_or((0, Format::Text), |column| (column.oid, column.format));
-            row.push(datum::show(oid, format, value));
+        match self.expected.front_mut() {
+            Some(Expected::Execute { portal, rows }) => {
+                let (columns, formats) = (portal.prepared.columns.borrow(), &portal.result_formats);
+                rows.push(row_of(frame, |index| {
+                    let oid = columns.get(index).map_or(0, |column| column.oid);
+                    // Without a description nothing is known, not even how to read it.
+                    let format =
+                        if columns.is_empty() { Format::Text } else { datum::format_at(formats, index) };
+                    (oid, format)
+                })?);
+            }
+            Some(Expected::Query { columns, rows, .. }) => {
+                let kind = |index| {
+                    columns
+                        .get(index)
+                        .map_or((0, Format::Text), |column: &Column| (column.oid, column.format))
+                };
+                rows.push(row_of(frame, kind)?);
+            }
+            _ => {}
         }
-        statement.rows.push(row);
         Ok(())
     }
 
     /// A command is complete; without a tag it was an empty query or a suspended portal.
     fn complete(&mut self, tag: Option<String>) {
         let notices = std::mem::take(&mut self.notices);
-        match self.expected.front_mut() {
-            Some(Expected::Query { sql, columns, statement, results }) => {
-                let done = std::mem::take(statement);
-                // The whole text stands with its first result; what follows are results of the same message.
-                let sql = if *results == 0 { sql.clone() } else { String::new() };
-                *results += 1;
+        let Some(expected) = self.expected.front_mut() else { return };
+        let Some(mut statement) = expected.statement() else { return };
+        match expected {
+            Expected::Query { columns, results, .. } => {
                 columns.clear();
-                self.finished.push(Statement { sql, tag, notices, ..done });
-            }
-            Some(Expected::Execute { .. }) => {
-                if let Some(Expected::Execute { statement, columns }) = self.expected.pop_front() {
-                    let columns = columns.into_iter().map(|column| column.name).collect();
-                    self.finished.push(Statement { tag, columns, notices, ..statement });
+                // The whole text stands with its first result; what follows are results of the same message.
+                if *results > 0 {
+                    statement.sql.clear();
                 }
+                *results += 1;
+            }
+            Expected::Execute { portal, .. } => {
+                statement.columns = names_of(&portal.prepared.columns.borrow());
+                self.expected.pop_front();
             }
             _ => {}
         }
+        self.finished.push(Statement { tag, notices, ..statement });
     }
 
     /// The group is complete. Notices that nothing was to be said for go with it.
     fn ready(&mut self) {
         self.notices.clear();
         while let Some(expected) = self.expected.pop_front() {
-            if matches!(expected, Expected::Query { .. } | Expected::Ready | Expected::Nothing) {
+            if expected.ends_group() {
                 break;
             }
         }
@@ -429,32 +264,34 @@ impl Recorder {
 
     /// An error ends the group: what was expected before its end does not come.
     fn error(&mut self, error: ServerError) {
-        let sql_of =
-            |name: &str| self.prepared.get(name).map(|prepared| prepared.sql.clone()).unwrap_or_default();
-        let statement = match self.expected.front_mut() {
-            Some(Expected::Execute { statement, .. }) => std::mem::take(statement),
-            Some(Expected::Query { sql, statement, .. }) => {
-                Statement { sql: sql.clone(), ..std::mem::take(statement) }
-            }
-            Some(Expected::Parse(name) | Expected::Bind(name) | Expected::Describe(name)) => {
-                Statement { sql: sql_of(name), ..Statement::default() }
-            }
-            _ => Statement::default(),
-        };
+        let with = |text: &Text| Statement { sql: text.sql.clone(), ..Statement::default() };
+        let statement = self.expected.front_mut().map(|expected| match expected {
+            Expected::Parse(prepared) | Expected::Describe(prepared) => with(&prepared.text),
+            Expected::Bind(portal) => with(&portal.prepared.text),
+            other => other.statement().unwrap_or_default(),
+        });
+        let statement = statement.unwrap_or_default();
         let notices = std::mem::take(&mut self.notices);
         self.finished.push(Statement { error: Some(error), notices, ..statement });
-        let ends = |expected: &Expected| {
-            matches!(expected, Expected::Query { .. } | Expected::Ready | Expected::Nothing)
-        };
-        while self.expected.front().is_some_and(|expected| !ends(expected)) {
+        while self.expected.front().is_some_and(|expected| !expected.ends_group()) {
             self.expected.pop_front();
         }
     }
 }
 
-fn codes(fields: &mut Fields) -> Result<Vec<i16>, WireError> {
-    let count = fields.i16()?;
-    (0..count).map(|_| fields.i16()).collect()
+fn names_of(columns: &[Column]) -> Vec<String> {
+    columns.iter().map(|column| column.name.clone()).collect()
+}
+
+/// The values of a row, of which `kind` tells type and format.
+fn row_of(frame: &Frame, kind: impl Fn(usize) -> (u32, Format)) -> Result<Vec<Datum>, WireError> {
+    let mut fields = frame.body();
+    let count = fields.i16()?.max(0) as usize;
+    let value = |index| {
+        let (oid, format) = kind(index);
+        Ok(datum::show(oid, format, fields.value()?))
+    };
+    (0..count).map(value).collect()
 }
 
 fn columns_of(frame: &Frame) -> Result<Vec<Column>, WireError> {
@@ -462,7 +299,7 @@ fn columns_of(frame: &Frame) -> Result<Vec<Column>, WireError> {
     let count = fields.i16()?;
     let mut columns = Vec::new();
     for _ in 0..count {
-        let name = fields.text()?;
+        let name = fields.text()?.into_owned();
         let (_table, _attribute, oid) = (fields.u32()?, fields.i16()?, fields.u32()?);
         let (_size, _modifier, format) = (fields.i16()?, fields.i32()?, fields.i16()?);
         columns.push(Column { name, oid, format: Format::of(format) });

@@ -63,11 +63,11 @@ impl Rewrites {
         let name = if frame.tag == b'P' { Some(fields.text()?) } else { None };
         let Some(sent) = self.replaced.get(&normal(&fields.text()?)) else { return Ok(frame) };
         let mut body = Vec::new();
-        for text in name.iter().chain([sent]) {
+        for text in name.as_deref().into_iter().chain([sent.as_str()]) {
             body.extend_from_slice(text.as_bytes());
             body.push(0);
         }
-        body.extend_from_slice(&fields.into_bytes());
+        body.extend_from_slice(fields.into_bytes());
         whole(frame.tag, &body)
     }
 
@@ -132,7 +132,8 @@ mod tests {
         let parse = whole(b'P', b"s1\0select\0\0\x01\0\0\0\x17").unwrap();
         assert_eq!(rewrites.replace(parse.clone()).unwrap().raw, parse.raw, "another text stays");
         let parse = whole(b'P', b"s1\0SELECT v\n  FROM t WHERE id = $1;\0\0\x01\0\0\0\x17").unwrap();
-        let mut fields = rewrites.replace(parse).unwrap().body();
+        let replaced = rewrites.replace(parse).unwrap();
+        let mut fields = replaced.body();
         assert_eq!(fields.text().unwrap(), "s1");
         assert_eq!(fields.text().unwrap(), "SELECT v FROM t WHERE id = $1 FOR UPDATE");
         assert_eq!((fields.i16().unwrap(), fields.u32().unwrap()), (1, 23));

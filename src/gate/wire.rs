@@ -3,7 +3,9 @@
 //!
 //! Source: the chapter "Frontend/Backend Protocol" of PostgreSQL's documentation. Nothing here does I/O.
 
-use bytes::{Buf, Bytes, BytesMut};
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
 
 /// Longest message that the gate takes from either side, in bytes. A longer one is garbage or a mistake.
 pub const FRAME_BYTES_MAX: usize = 256 << 20;
@@ -19,8 +21,8 @@ pub struct Frame {
 
 impl Frame {
     /// The message without its tag and length.
-    pub fn body(&self) -> Fields {
-        Fields(self.raw.slice(5..))
+    pub fn body(&self) -> Fields<'_> {
+        Fields(&self.raw[5..])
     }
 }
 
@@ -105,69 +107,65 @@ pub fn take_startup(buffer: &mut BytesMut) -> Result<Option<(u32, Bytes)>, WireE
 }
 
 /// Reads fields off a message, front to back.
-#[derive(Clone, Debug)]
-pub struct Fields(Bytes);
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'a>(&'a [u8]);
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// Fields of bare bytes.
-    pub fn of(bytes: Bytes) -> Self {
+    pub fn of(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
     /// One byte.
     pub fn u8(&mut self) -> Result<u8, WireError> {
-        self.need(1)?;
-        Ok(self.0.get_u8())
+        self.take::<1>().map(u8::from_be_bytes)
     }
 
     /// A 16-bit number.
     pub fn i16(&mut self) -> Result<i16, WireError> {
-        self.need(2)?;
-        Ok(self.0.get_i16())
+        self.take().map(i16::from_be_bytes)
     }
 
     /// A 32-bit number.
     pub fn i32(&mut self) -> Result<i32, WireError> {
-        self.need(4)?;
-        Ok(self.0.get_i32())
+        self.take().map(i32::from_be_bytes)
     }
 
     /// A 32-bit number without sign, such as an OID.
     pub fn u32(&mut self) -> Result<u32, WireError> {
-        self.need(4)?;
-        Ok(self.0.get_u32())
+        self.take().map(u32::from_be_bytes)
     }
 
     /// A string that ends with a zero byte. What is not UTF-8 is shown as a replacement character.
-    pub fn text(&mut self) -> Result<String, WireError> {
+    pub fn text(&mut self) -> Result<Cow<'a, str>, WireError> {
         let end = self.0.iter().position(|byte| *byte == 0).ok_or(WireError::Short)?;
-        let text = String::from_utf8_lossy(&self.0.split_to(end)).into_owned();
-        self.0.advance(1);
-        Ok(text)
+        let (text, rest) = self.0.split_at(end);
+        self.0 = &rest[1..];
+        Ok(String::from_utf8_lossy(text))
     }
 
     /// A value with its length in front; a length of -1 is NULL.
-    pub fn value(&mut self) -> Result<Option<Bytes>, WireError> {
-        let length = self.i32()?;
-        if length < 0 {
-            return Ok(None);
-        }
-        self.need(length as usize)?;
-        Ok(Some(self.0.split_to(length as usize)))
+    pub fn value(&mut self) -> Result<Option<&'a [u8]>, WireError> {
+        let Ok(length) = usize::try_from(self.i32()?) else { return Ok(None) };
+        let (value, rest) = self.0.split_at_checked(length).ok_or(WireError::Short)?;
+        self.0 = rest;
+        Ok(Some(value))
     }
 
     /// Everything that is left, as bytes.
-    pub fn into_bytes(self) -> Bytes {
+    pub fn into_bytes(self) -> &'a [u8] {
         self.0
     }
 
     /// Everything that is left, as text.
-    pub fn rest(&mut self) -> String {
-        String::from_utf8_lossy(&self.0.split_to(self.0.len())).into_owned()
+    pub fn into_text(self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.0)
     }
 
-    fn need(&self, count: usize) -> Result<(), WireError> {
-        if self.0.len() < count { Err(WireError::Short) } else { Ok(()) }
+    fn take<const COUNT: usize>(&mut self) -> Result<[u8; COUNT], WireError> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(WireError::Short)?;
+        self.0 = rest;
+        Ok(*taken)
     }
 }
 
@@ -213,7 +211,7 @@ mod tests {
         }
         buffer.extend_from_slice(&[0, b'S']);
         let frame = take_frontend_frame(&mut buffer).unwrap().unwrap();
-        assert_eq!((frame.tag, frame.body().text().unwrap().as_str()), (b'Q', "SELECT 1"));
+        assert_eq!((frame.tag, frame.body().text().unwrap().as_ref()), (b'Q', "SELECT 1"));
         assert_eq!(&buffer[..], b"S");
     }
 
@@ -229,8 +227,8 @@ mod tests {
 
     #[test]
     fn a_message_that_ends_early_is_short() {
-        let mut fields = Fields::of(Bytes::from_static(b"\0\0\0\x05abc"));
+        let mut fields = Fields::of(b"\0\0\0\x05abc");
         assert_eq!(fields.value().unwrap_err(), WireError::Short);
-        assert_eq!(Fields::of(Bytes::from_static(b"abc")).text().unwrap_err(), WireError::Short);
+        assert_eq!(Fields::of(b"abc").text().unwrap_err(), WireError::Short);
     }
 }

@@ -256,7 +256,11 @@ impl Shared {
             b'N' => self.push(Event::Notice(Message::read(frame)?)),
             b'A' => {
                 let (pid, channel, payload) = (fields.i32()?, fields.text()?, fields.text()?);
-                self.notifications.borrow_mut().push_back(Notification { pid, channel, payload });
+                self.notifications.borrow_mut().push_back(Notification {
+                    pid,
+                    channel: channel.into_owned(),
+                    payload: payload.into_owned(),
+                });
             }
             b'G' => {
                 self.push(Event::Copy("PGRES_COPY_IN"));
@@ -282,7 +286,7 @@ fn columns(mut fields: Fields) -> Result<Vec<String>, WireError> {
     let count = fields.i16()?;
     let mut columns = Vec::new();
     for _ in 0..count {
-        columns.push(fields.text()?);
+        columns.push(fields.text()?.into_owned());
         for _ in 0..DESCRIPTION_BYTES {
             fields.u8()?;
         }
@@ -363,7 +367,7 @@ fn authenticate(
         10 => Some(scram.insert(Scram::new(password()?)?).first()),
         11 | 12 => {
             let Some(scram) = scram else { return Err(ClientError::Authentication(method)) };
-            let text = fields.rest();
+            let text = fields.into_text();
             match method {
                 11 => Some(scram.prove(&text)?),
                 _ => scram.verify(&text).map(|()| None)?,

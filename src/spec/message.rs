@@ -36,14 +36,14 @@ impl Message {
         loop {
             match fields.u8()? {
                 0 => return Ok(message),
-                b'S' => message.severity = fields.text()?,
-                b'C' => message.sqlstate = fields.text()?,
-                b'M' => message.text = fields.text()?,
-                b'D' => message.detail = Some(fields.text()?),
-                b'H' => message.hint = Some(fields.text()?),
-                b'q' => message.query = Some(fields.text()?),
-                b'W' => message.context = Some(fields.text()?),
-                _ => drop(fields.text()?),
+                b'S' => message.severity = fields.text()?.into_owned(),
+                b'C' => message.sqlstate = fields.text()?.into_owned(),
+                b'M' => message.text = fields.text()?.into_owned(),
+                b'D' => message.detail = Some(fields.text()?.into_owned()),
+                b'H' => message.hint = Some(fields.text()?.into_owned()),
+                b'q' => message.query = Some(fields.text()?.into_owned()),
+                b'W' => message.context = Some(fields.text()?.into_owned()),
+                _ => drop(fields.text()?.into_owned()),
             }
         }
     }

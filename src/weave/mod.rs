@@ -12,6 +12,7 @@
 //!
 //! The weaver never judges a history and never chooses an order.
 
+mod alarm;
 mod facts;
 mod inside;
 mod lane;

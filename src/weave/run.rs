@@ -214,7 +214,8 @@ impl<'a, S: Subject> Operations<'a, S> {
             *filled.borrow_mut() = Some(ended.unwrap_or_else(|panic| Err(Failure::Other(in_words(&*panic)))));
             changed.notify_one();
         };
-        let handle = tokio::task::spawn_local(run.instrument(span));
+        // Boxed here, for the runtime moves it several times, and what an operation keeps can be large.
+        let handle = tokio::task::spawn_local(Box::pin(run.instrument(span)));
         slot.task = Some(Task { handle, result });
         true
     }
@@ -375,8 +376,10 @@ impl<S: Subject> Crew for Operations<'_, S> {
 
     /// On the way a step that has had no effect yet goes on, and when an operation has ended the next one starts.
     fn rest(&mut self, session: SessionId) -> Option<Rest> {
-        self.collect(session);
         let view = self.gate.view(session);
+        if view.answered {
+            self.collect(session);
+        }
         if view.under_way {
             return None;
         }

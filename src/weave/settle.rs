@@ -22,6 +22,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::alarm::Alarm;
 use super::lane::LaneError;
 use super::observer::{Blocked, Observer};
 use super::pause::Pause;
@@ -127,6 +128,7 @@ pub(crate) struct Settler<'a> {
     lasting: BTreeSet<SessionId>,
     /// The backends that stop at gates inside statements; none where no one does.
     gated: Option<BTreeSet<i32>>,
+    alarm: Alarm,
     /// For pauses shorter than the runtime's ticks, where they are needed.
     short: Option<Pause>,
 }
@@ -151,6 +153,7 @@ impl<'a> Settler<'a> {
             seen_waiting: BTreeMap::new(),
             lasting: BTreeSet::new(),
             gated: None,
+            alarm: Alarm::default(),
             short: None,
         }
     }
@@ -185,7 +188,11 @@ impl<'a> Settler<'a> {
     /// Waits until each session is at rest or stably blocked.
     pub(crate) async fn settle(&mut self, crew: &mut impl Crew) -> Result<(), Stop> {
         let started = Instant::now();
-        let mut ask_every = if self.asking == Asking::Soon { ASK_SOON_MIN } else { ASK_EVERY_MIN };
+        let mut ask_every = match self.asking {
+            Asking::Soon => ASK_SOON_MIN,
+            Asking::OnReport => REPORT_WAIT_MAX,
+            Asking::Late => ASK_EVERY_MIN,
+        };
         let mut silent = false;
         let mut gone_on = false;
         // Since when a report of a wait could have come.
@@ -275,8 +282,11 @@ impl<'a> Settler<'a> {
     /// Waits until something happens at the gate, but no longer than `how_long`.
     async fn pause(&mut self, how_long: Duration) -> Result<Heard, LaneError> {
         if how_long >= ASK_EVERY_MIN {
-            let heard = tokio::time::timeout(how_long, self.gate.changed()).await;
-            return Ok(if heard.is_ok() { Heard::Something } else { Heard::Nothing });
+            return Ok(tokio::select! {
+                biased;
+                () = self.gate.changed() => Heard::Something,
+                () = self.alarm.wait(how_long) => Heard::Nothing,
+            });
         }
         let short = match &mut self.short {
             Some(short) => short,

@@ -1,5 +1,6 @@
 //! What the client of a connection sends: it is cut into groups, and these are held or pass.
 
+use super::super::asked::{self, Asked, Message};
 use super::super::effect;
 use super::super::wire::{self, Frame, WireError};
 use super::{Connection, Group, Mode};
@@ -22,12 +23,11 @@ impl Connection {
         }
         self.mode = mode;
         let frame = self.rewriting.rewrites.replace(frame)?;
-        self.recorder.define(&frame)?;
         let cut = matches!(frame.tag, b'S' | b'Q' | b'H' | b'F');
-        self.group.push(frame);
+        self.group.push(self.names.read(frame)?);
         if cut {
-            let frames = std::mem::take(&mut self.group);
-            if matches!(frames.as_slice(), [sync] if sync.tag == b'S')
+            let messages = std::mem::take(&mut self.group);
+            if matches!(messages.as_slice(), [Message { asked: Asked::Sync, .. }])
                 && self.synced
                 && !self.under_way()
                 && self.held.is_empty()
@@ -35,8 +35,7 @@ impl Connection {
                 self.answer_sync();
                 return Ok(());
             }
-            let group = self.group_of(frames)?;
-            self.hold(group)?;
+            self.hold(group_of(messages))?;
             self.pass()?;
         }
         Ok(())
@@ -51,22 +50,6 @@ impl Connection {
             Transaction::Idle | Transaction::Lost => b'I',
         };
         self.to_client.extend_from_slice(&wire::frame(b'Z', &[status]));
-    }
-
-    pub(super) fn group_of(&self, mut frames: Vec<Frame>) -> Result<Group, WireError> {
-        if let [frame] = frames.as_slice()
-            && frame.tag == b'Q'
-        {
-            let sql = frame.body().text()?;
-            if effect::only_ends(&sql) {
-                return Ok(Group::End(frames.remove(0)));
-            }
-            if let Some(tag) = effect::only_begins(&sql) {
-                return Ok(Group::Begin { frame: frames.remove(0), tag });
-            }
-        }
-        let effect = self.recorder.effect(&frames);
-        Ok(Group::Messages { frames, effect })
     }
 
     /// The client is gone, or said goodbye. With a transaction open that is a step: it releases locks.
@@ -85,4 +68,17 @@ impl Connection {
             self.send_close();
         }
     }
+}
+
+fn group_of(mut messages: Vec<Message>) -> Group {
+    if let [Message { asked: Asked::Query(text), .. }] = messages.as_slice() {
+        if effect::only_ends(&text.sql) {
+            return Group::End(messages.remove(0));
+        }
+        if let Some(tag) = effect::only_begins(&text.sql) {
+            return Group::Begin { message: messages.remove(0), tag };
+        }
+    }
+    let effect = asked::effect(&messages);
+    Group::Messages { messages, effect }
 }

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::super::record::Executed;
+use super::super::asked::{self, Asked, Executed, Message};
 use super::super::rewrites::{self, Rewrites};
 use super::{Connection, Frame, Group, Report, Seen, WireError, effect};
 
@@ -44,22 +44,22 @@ impl Connection {
         }
         match &group {
             Group::Begin { .. } => self.put_before_begin(&rewrites)?,
-            Group::Messages { frames, .. } => {
-                let (text, executed) = (self.recorder.text(frames), self.recorder.executed(frames));
+            Group::Messages { messages, .. } => {
+                let (text, executed) = (first_text(messages), asked::executed(messages));
                 match executed.first() {
                     // Some drivers send it as they send any statement.
                     Some((sql, ..)) if effect::only_begins(sql).is_some() => {
                         self.put_before_begin(&rewrites)?
                     }
-                    _ if effect::only_begins(&text).is_some() => {}
-                    _ => self.put_before(&rewrites, &text, executed)?,
+                    _ if effect::only_begins(text).is_some() => {}
+                    _ => self.put_before(&rewrites, text, executed)?,
                 }
             }
             Group::End(_) | Group::Inserted { .. } | Group::Close => {}
         }
         let ends = match &group {
             Group::End(_) => true,
-            Group::Messages { frames, .. } => effect::ends_block(&self.recorder.text(frames)),
+            Group::Messages { messages, .. } => effect::ends_block(first_text(messages)),
             Group::Begin { .. } | Group::Inserted { .. } | Group::Close => false,
         };
         self.held.push_back(group);
@@ -101,8 +101,8 @@ impl Connection {
     }
 
     fn put_in(&mut self, sql: &str, ahead: Ahead) -> Result<(), WireError> {
-        let (frame, effect) = (rewrites::query(sql)?, effect::of_sql(sql));
-        self.held.push_back(Group::Inserted { frame, effect, ahead });
+        let message = Message::query(rewrites::query(sql)?)?;
+        self.held.push_back(Group::Inserted { message, effect: effect::of_sql(sql), ahead });
         Ok(())
     }
 
@@ -133,7 +133,9 @@ impl Connection {
         let Some(group) = self.held.pop_front() else { return };
         self.to_client.extend_from_slice(&error.raw);
         let flushes = match &group {
-            Group::Messages { frames, .. } => frames.last().is_some_and(|last| last.tag == b'H'),
+            Group::Messages { messages, .. } => {
+                messages.last().is_some_and(|last| matches!(last.asked, Asked::Flush))
+            }
             Group::Begin { .. } => {
                 (self.rewriting.at_start, self.rewriting.opened) = (false, false);
                 false
@@ -144,4 +146,9 @@ impl Connection {
             self.to_client.extend_from_slice(&ready.raw);
         }
     }
+}
+
+/// The text of the first statement that is asked by `group`; empty where none is.
+fn first_text(group: &[Message]) -> &str {
+    asked::texts(group).next().map_or("", |text| &text.sql)
 }

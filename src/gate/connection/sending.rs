@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 
+use super::super::asked::{self, Message};
 use super::super::effect::Effect;
 use super::super::wire::{self, Frame, WireError};
 use super::rewriting::Ahead;
@@ -31,18 +32,18 @@ impl Connection {
         match self.held.pop_front() {
             None => {}
             Some(Group::Close) => self.send_close(),
-            Some(Group::End(frame)) if in_vain => {
+            Some(Group::End(message)) if in_vain => {
                 self.recorder.sent_in_vain();
-                self.send(&frame);
+                self.send(&message.frame);
             }
-            Some(Group::End(frame)) => self.send_all(&[frame])?,
-            Some(Group::Begin { frame, tag }) if self.begins == Begins::Deferred && self.is_idle() => {
-                self.begin(frame, tag)?;
+            Some(Group::End(message)) => self.send_all(&[message]),
+            Some(Group::Begin { message, tag }) if self.begins == Begins::Deferred && self.is_idle() => {
+                self.begin(message, tag)?;
             }
-            Some(Group::Begin { frame, .. }) => self.send_all(&[frame])?,
-            Some(Group::Messages { frames, .. }) => self.send_all(&frames)?,
-            Some(Group::Inserted { frame, ahead, .. }) => {
-                self.send_all(&[frame])?;
+            Some(Group::Begin { message, .. }) => self.send_all(&[message]),
+            Some(Group::Messages { messages, .. }) => self.send_all(&messages),
+            Some(Group::Inserted { message, ahead, .. }) => {
+                self.send_all(&[message]);
                 // It is the last that was sent.
                 self.awaited.pop_back();
                 self.awaited.push_back(Origin::Inserted(ahead));
@@ -60,10 +61,8 @@ impl Connection {
             self.fate = Fate::Unanswered;
             return self.release();
         }
-        if let Some(Group::Messages { frames, .. }) = self.held.pop_front() {
-            for frame in &frames {
-                self.recorder.sent(frame)?;
-            }
+        if let Some(Group::Messages { messages, .. }) = self.held.pop_front() {
+            messages.iter().for_each(|message| self.recorder.sent(&message.asked));
         }
         // It is recorded as asked and not answered.
         self.recorder.abandon();
@@ -73,10 +72,10 @@ impl Connection {
 
     /// Answers a BEGIN in the server's place. It does nothing that anyone could notice until a statement follows, and so it
     /// travels with that one.
-    pub(super) fn begin(&mut self, frame: Frame, tag: &'static str) -> Result<(), WireError> {
+    pub(super) fn begin(&mut self, message: Message, tag: &'static str) -> Result<(), WireError> {
         self.note(|| Seen::Sent);
-        self.recorder.sent(&frame)?;
-        self.begun = Some(frame);
+        self.recorder.sent(&message.asked);
+        self.begun = Some(message.frame);
         let answer = [wire::frame(b'C', &[tag.as_bytes(), b"\0"].concat()), wire::frame(b'Z', b"T")].concat();
         let mut answer = BytesMut::from(&answer[..]);
         self.to_client.extend_from_slice(&answer);
@@ -100,18 +99,16 @@ impl Connection {
         }
     }
 
-    pub(super) fn send_all(&mut self, frames: &[Frame]) -> Result<(), WireError> {
-        let text = self.recorder.text(frames);
-        if !text.is_empty() {
-            self.current_sql = text;
+    pub(super) fn send_all(&mut self, messages: &[Message]) {
+        if let Some(text) = asked::texts(messages).next().filter(|text| !text.sql.is_empty()) {
+            self.current = Some(text.clone());
         }
-        self.savepoints |= self.recorder.names_savepoint(frames);
+        self.savepoints |= asked::texts(messages).any(|text| text.names_savepoint);
         self.note(|| Seen::Sent);
-        for frame in frames {
-            self.recorder.sent(frame)?;
-            self.send(frame);
+        for message in messages {
+            self.recorder.sent(&message.asked);
+            self.send(&message.frame);
         }
-        Ok(())
     }
 
     pub(super) fn send(&mut self, frame: &Frame) {

@@ -1,12 +1,20 @@
 use crate::gate::without_ids;
 use bytes::BytesMut;
 
+use super::super::asked::Names;
 use super::super::wire::{self, take_frame};
 use super::*;
 
 fn frames(bytes: &[u8]) -> Vec<Frame> {
     let mut buffer = BytesMut::from(bytes);
     std::iter::from_fn(|| take_frame(&mut buffer).unwrap()).collect()
+}
+
+fn ask(recorder: &mut Recorder, bytes: &[u8]) {
+    let mut names = Names::default();
+    for frame in frames(bytes) {
+        recorder.sent(&names.read(frame).unwrap().asked);
+    }
 }
 
 fn text(parts: &[&str]) -> Vec<u8> {
@@ -16,9 +24,7 @@ fn text(parts: &[&str]) -> Vec<u8> {
 #[test]
 fn a_simple_query_is_recorded_with_its_rows() {
     let mut recorder = Recorder::default();
-    let ask = &frames(&wire::query("SELECT 1 AS v"))[0];
-    assert_eq!(recorder.effect(std::slice::from_ref(ask)), Effect::Step);
-    recorder.sent(ask).unwrap();
+    ask(&mut recorder, &wire::query("SELECT 1 AS v"));
     let mut description = vec![0, 1];
     description.extend(text(&["v"]));
     description.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 23, 0, 4, 0xff, 0xff, 0xff, 0xff, 0, 0]);
@@ -35,27 +41,48 @@ fn a_simple_query_is_recorded_with_its_rows() {
 }
 
 #[test]
-fn a_parse_alone_is_fused_and_an_execute_is_judged_by_its_text() {
+fn an_execute_is_recorded_with_its_parameters() {
     let mut recorder = Recorder::default();
     let parse = wire::frame(b'P', &[text(&["s", "UPDATE t SET v = $1"]), vec![0, 1, 0, 0, 0, 23]].concat());
     let bind =
         wire::frame(b'B', &[text(&["", "s"]), vec![0, 1, 0, 1, 0, 1, 0, 0, 0, 4, 0, 0, 0, 9, 0, 0]].concat());
     let execute = wire::frame(b'E', &[text(&[""]), vec![0; 4]].concat());
-    let group = frames(&[parse, bind, execute].concat());
-    for frame in &group {
-        recorder.define(frame).unwrap();
-    }
-    assert_eq!(recorder.effect(&group[..1]), Effect::Fused);
-    assert_eq!(recorder.effect(&group), Effect::Step);
-    for frame in &group {
-        recorder.sent(frame).unwrap();
-    }
+    ask(&mut recorder, &[parse, bind, execute].concat());
     let answer = [wire::frame(b'1', b""), wire::frame(b'2', b""), wire::frame(b'C', b"UPDATE 1\0")].concat();
     for frame in frames(&answer) {
         recorder.received(&frame).unwrap();
     }
     let statements = recorder.take();
     assert_eq!((statements[0].params[0].as_deref(), statements[0].row_count()), (Some("9"), Some(1)));
+}
+
+#[test]
+fn rows_are_read_as_described_however_late_that_is() {
+    let mut recorder = Recorder::default();
+    let parse = wire::frame(b'P', &[text(&["", "SELECT v FROM t"]), vec![0, 0]].concat());
+    let bind = wire::frame(b'B', &[text(&["", ""]), vec![0, 0, 0, 0, 0, 1, 0, 1]].concat());
+    let describe = wire::frame(b'D', b"S\0");
+    let execute = wire::frame(b'E', &[text(&[""]), vec![0; 4]].concat());
+    ask(&mut recorder, &[parse, describe, bind, execute].concat());
+    let mut description = vec![0, 1];
+    description.extend(text(&["v"]));
+    description.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 23, 0, 4, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+    let answer = [
+        wire::frame(b'1', b""),
+        wire::frame(b't', &[0, 0]),
+        wire::frame(b'T', &description),
+        wire::frame(b'2', b""),
+        wire::frame(b'D', &[0, 1, 0, 0, 0, 4, 0, 0, 1, 0]),
+        wire::frame(b'C', b"SELECT 1\0"),
+    ];
+    for frame in frames(&answer.concat()) {
+        recorder.received(&frame).unwrap();
+    }
+    let statements = recorder.take();
+    assert_eq!(
+        (&statements[0].columns, &statements[0].rows),
+        (&vec!["v".into()], &vec![vec![Some("256".into())]])
+    );
 }
 
 #[test]
