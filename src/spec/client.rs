@@ -4,20 +4,24 @@
 //! A session's client connects to the gate, as any other code under test does, and knows nothing of it. Nothing here
 //! decides when a query is sent.
 
+mod answers;
+mod login;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use self::login::{greet, startup};
 use super::message::{Message, Table};
-use super::scram::{Scram, ScramError};
+use super::scram::ScramError;
 use crate::gate::stream::{Came, Stream};
-use crate::gate::wire::{self, Fields, Frame, WireError};
+use crate::gate::wire::{self, WireError};
 
 /// Why a client cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -221,84 +225,6 @@ async fn read(shared: Rc<Shared>, mut buffer: BytesMut) {
     }
 }
 
-impl Shared {
-    fn end(&self) {
-        self.lost.set(true);
-        self.push(Event::Lost);
-        self.changed.notify_one();
-    }
-
-    fn push(&self, event: Event) {
-        self.events.borrow_mut().push_back(event);
-    }
-
-    fn received(&self, frame: &Frame) -> Result<(), WireError> {
-        let mut fields = frame.body();
-        match frame.tag {
-            b'T' => *self.arriving.borrow_mut() = Some(Table { columns: columns(fields)?, rows: Vec::new() }),
-            b'D' => {
-                let row = row(fields)?;
-                if let Some(table) = self.arriving.borrow_mut().as_mut() {
-                    table.rows.push(row);
-                }
-            }
-            b'C' => {
-                let table = self.arriving.borrow_mut().take();
-                self.push(table.map_or(Event::Done, Event::Rows));
-            }
-            b'I' => self.push(Event::Done),
-            b'E' => {
-                drop(self.arriving.borrow_mut().take());
-                let message = Message::read(frame)?;
-                // With no query under way it is not an answer, and is told like a notice.
-                self.push(if self.asked.get() { Event::Error(message) } else { Event::Notice(message) });
-            }
-            b'N' => self.push(Event::Notice(Message::read(frame)?)),
-            b'A' => {
-                let (pid, channel, payload) = (fields.i32()?, fields.text()?, fields.text()?);
-                self.notifications.borrow_mut().push_back(Notification {
-                    pid,
-                    channel: channel.into_owned(),
-                    payload: payload.into_owned(),
-                });
-            }
-            b'G' => {
-                self.push(Event::Copy("PGRES_COPY_IN"));
-                let refusal = wire::frame(b'f', b"a step of a spec has no data to copy\0");
-                let _ = self.stream.write(&mut BytesMut::from(&refusal[..]));
-            }
-            b'H' => self.push(Event::Copy("PGRES_COPY_OUT")),
-            b'Z' => {
-                self.in_transaction.set(fields.u8()? != b'I');
-                self.asked.set(false);
-                self.push(Event::Ready);
-            }
-            _ => {}
-        }
-        self.changed.notify_one();
-        Ok(())
-    }
-}
-
-fn columns(mut fields: Fields) -> Result<Vec<String>, WireError> {
-    /// Bytes of a column's description behind its name.
-    const DESCRIPTION_BYTES: usize = 18;
-    let count = fields.i16()?;
-    let mut columns = Vec::new();
-    for _ in 0..count {
-        columns.push(fields.text()?.into_owned());
-        for _ in 0..DESCRIPTION_BYTES {
-            fields.u8()?;
-        }
-    }
-    Ok(columns)
-}
-
-fn row(mut fields: Fields) -> Result<Vec<Option<Vec<u8>>>, WireError> {
-    let count = fields.i16()?;
-    (0..count).map(|_| Ok(fields.value()?.map(|value| value.to_vec()))).collect()
-}
-
 /// Writes all of `bytes`.
 async fn send(stream: &Stream, bytes: &[u8]) -> io::Result<()> {
     let mut left = BytesMut::from(bytes);
@@ -309,70 +235,4 @@ async fn send(stream: &Stream, bytes: &[u8]) -> io::Result<()> {
         }
         stream.room().await?;
     }
-}
-
-fn startup(login: &Login<'_>) -> Vec<u8> {
-    /// Version 3.0 of the protocol.
-    const PROTOCOL: u32 = 3 << 16;
-    let mut body = Vec::new();
-    body.put_u32(0);
-    body.put_u32(PROTOCOL);
-    let named = [("user", login.user), ("database", login.database)];
-    let settings = login.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    for text in named.into_iter().chain(settings).flat_map(|(name, value)| [name, value]) {
-        body.put_slice(text.as_bytes());
-        body.put_u8(0);
-    }
-    body.put_u8(0);
-    let length = body.len() as u32;
-    body[..4].copy_from_slice(&length.to_be_bytes());
-    body
-}
-
-/// Says who we are, and waits until the server is ready. Returns the backend's process id.
-async fn greet(stream: &Stream, login: &Login<'_>, buffer: &mut BytesMut) -> Result<i32, ClientError> {
-    let mut pid = 0;
-    let mut scram = None;
-    loop {
-        while let Some(frame) = wire::take_frame(buffer)? {
-            match frame.tag {
-                b'R' => {
-                    if let Some(answer) = authenticate(frame.body(), login, &mut scram)? {
-                        send(stream, &wire::frame(b'p', &answer)).await?;
-                    }
-                }
-                b'K' => pid = frame.body().i32()?,
-                b'E' => return Err(ClientError::Refused(Message::read(&frame)?.primary())),
-                b'Z' => return Ok(pid),
-                _ => {}
-            }
-        }
-        if stream.read(buffer).await? == Came::End {
-            return Err(ClientError::Refused("the server closed the connection while it was opened".into()));
-        }
-    }
-}
-
-/// Answers one request of the server to say who we are.
-fn authenticate(
-    mut fields: Fields,
-    login: &Login<'_>,
-    scram: &mut Option<Scram>,
-) -> Result<Option<Vec<u8>>, ClientError> {
-    let method = fields.i32()?;
-    let password = || login.password.ok_or(ClientError::NoPassword);
-    Ok(match method {
-        0 => None,
-        3 => Some([password()?.as_bytes(), b"\0"].concat()),
-        10 => Some(scram.insert(Scram::new(password()?)?).first()),
-        11 | 12 => {
-            let Some(scram) = scram else { return Err(ClientError::Authentication(method)) };
-            let text = fields.into_text();
-            match method {
-                11 => Some(scram.prove(&text)?),
-                _ => scram.verify(&text).map(|()| None)?,
-            }
-        }
-        other => return Err(ClientError::Authentication(other)),
-    })
 }

@@ -9,14 +9,14 @@
 //! 3. The steps that waited before are looked at in the order in which they began to wait.
 //! 4. After the last step those that still wait are waited for.
 
-use std::time::{Duration, Instant};
+mod telling;
+mod waiting;
 
 use super::cast::Cast;
-use super::client::Event;
 use super::error::PlayError;
 use super::stage::Stage;
 use super::syntax::{Marker, Permutation, Spec, StepRef, Turn};
-use super::transcript::{LOST, Transcript, printed};
+use super::transcript::Transcript;
 use crate::explore::{Choice, Strategy};
 use crate::gate::Mode;
 use crate::history::{Ended, History, Step};
@@ -227,88 +227,6 @@ impl<'a> Play<'a> {
         launched
     }
 
-    /// Waits until the session of `turn` has completed its step before.
-    async fn wait_for_turn(&mut self, turn: &Turn) -> Result<(), PlayError> {
-        let started = Instant::now();
-        while let Some(old) = self.active[turn.step.session].clone() {
-            let left = self.limits.wait.saturating_sub(started.elapsed());
-            let session = SessionId::new(old.step.session);
-            let at_rest = self.settler.wait_for(&mut self.cast, session, left).await;
-            if !self.or_hung(at_rest)? {
-                return Err(self.invalid(turn, &old));
-            }
-            if self.look(&old, Look::Again) == Seen::Complete {
-                self.waiting.retain(|other| other.number != old.number);
-            }
-            self.settle().await?;
-            let waiting = self.waiting.len();
-            self.look_at_waiting();
-            if self.active[turn.step.session].is_some() && self.waiting.len() == waiting {
-                self.wait_for_marker(&old, turn, started).await?;
-            }
-        }
-        self.cast.close_steps(self.settler.blocked());
-        Ok(())
-    }
-
-    /// A marker holds up `old`, which is answered: only another step's answer can let it go.
-    async fn wait_for_marker(
-        &mut self,
-        old: &Launched,
-        turn: &Turn,
-        started: Instant,
-    ) -> Result<(), PlayError> {
-        /// How often the limit is looked at.
-        const LOOK_EVERY: Duration = Duration::from_millis(20);
-        let unanswered =
-            |other: &Launched| other.number != old.number && !self.cast.is_answered(other.step.session);
-        if !self.waiting.iter().any(unanswered) {
-            return Err(PlayError::MutuallyBlocking);
-        }
-        if started.elapsed() > self.limits.wait {
-            return Err(self.invalid(turn, old));
-        }
-        // Whether something has changed or the time is over shows when the steps are looked at again.
-        let _ = tokio::time::timeout(LOOK_EVERY, self.cast.changed()).await;
-        Ok(())
-    }
-
-    fn invalid(&self, turn: &Turn, old: &Launched) -> PlayError {
-        PlayError::Invalid {
-            next: self.spec.step(turn.step).name.clone(),
-            waiting: self.spec.step(old.step).name.clone(),
-            seconds: self.limits.wait.as_secs_f32(),
-        }
-    }
-
-    /// Waits for all that still wait.
-    async fn finish(&mut self) -> Result<(), PlayError> {
-        loop {
-            let before = self.waiting.len();
-            for old in self.waiting.clone() {
-                let session = SessionId::new(old.step.session);
-                let at_rest = self.settler.wait_for(&mut self.cast, session, self.limits.wait).await;
-                if !self.or_hung(at_rest)? {
-                    return Err(PlayError::Unfinished {
-                        waiting: self.spec.step(old.step).name.clone(),
-                        seconds: self.limits.wait.as_secs_f32(),
-                    });
-                }
-                if self.look(&old, Look::Again) == Seen::Complete {
-                    self.waiting.retain(|other| other.number != old.number);
-                }
-            }
-            if self.waiting.is_empty() {
-                self.cast.close_steps(self.settler.blocked());
-                return Ok(());
-            }
-            if self.waiting.len() == before {
-                self.out.talk("failed to complete permutation due to mutually-blocking steps\n");
-                return Err(PlayError::MutuallyBlocking);
-            }
-        }
-    }
-
     async fn settle(&mut self) -> Result<(), PlayError> {
         let settled = self.settler.settle(&mut self.cast).await;
         self.or_hung(settled)
@@ -323,102 +241,5 @@ impl<'a> Play<'a> {
                 PlayError::Hung { step: step.to_owned(), why }
             }
         })
-    }
-
-    /// Looks at the steps that wait, again and again while one of them may let go another that a marker holds up.
-    fn look_at_waiting(&mut self) {
-        loop {
-            self.new_notice = false;
-            let before = self.waiting.len();
-            let mut held_by_marker = false;
-            for old in std::mem::take(&mut self.waiting) {
-                if self.look(&old, Look::Again) == Seen::Waiting {
-                    held_by_marker |= old.once || !old.while_active.is_empty() || !old.notices.is_empty();
-                    self.waiting.push(old);
-                }
-            }
-            if !held_by_marker || (self.waiting.len() == before && !self.new_notice) {
-                return;
-            }
-        }
-    }
-
-    /// Reports on a step: that it waits, that it is complete, or nothing new.
-    fn look(&mut self, launched: &Launched, look: Look) -> Seen {
-        let step = self.spec.step(launched.step);
-        let waits = format!("step {}: {} <waiting ...>\n", step.name, step.sql);
-        if look == Look::First && launched.once {
-            self.out.print(waits);
-            return Seen::Waiting;
-        }
-        self.tell_notices(launched);
-        if !self.cast.is_answered(launched.step.session) || self.is_held_by_marker(launched) {
-            if look == Look::First {
-                self.out.print(waits);
-            }
-            return Seen::Waiting;
-        }
-        self.out.print(match look {
-            Look::First => format!("step {}: {}\n", step.name, step.sql),
-            Look::Again => format!("step {}: <... completed>\n", step.name),
-        });
-        self.tell_results(launched);
-        self.tell_notifications(launched.step.session);
-        self.active[launched.step.session] = None;
-        Seen::Complete
-    }
-
-    fn is_held_by_marker(&self, launched: &Launched) -> bool {
-        let is_active =
-            |step: &StepRef| self.active[step.session].as_ref().is_some_and(|active| active.step == *step);
-        launched.while_active.iter().any(is_active)
-            || launched.notices.iter().any(|(session, target)| self.notices[*session] < *target)
-    }
-
-    /// Prints the notices that came before the first result.
-    fn tell_notices(&mut self, launched: &Launched) {
-        let client = self.cast.client(launched.step.session);
-        while let Some(Event::Notice(message)) =
-            client.take_event_if(|event| matches!(event, Event::Notice(_)))
-        {
-            self.tell(launched, Event::Notice(message));
-        }
-    }
-
-    fn tell_results(&mut self, launched: &Launched) {
-        while let Some(event) = self.cast.client(launched.step.session).take_event_if(|_| true) {
-            self.tell(launched, event);
-        }
-    }
-
-    fn tell(&mut self, launched: &Launched, event: Event) {
-        let session = launched.step.session;
-        let text = match event {
-            Event::Notice(message) => {
-                self.notices[session] += 1;
-                self.new_notice = true;
-                format!("{}: {}", self.spec.sessions[session].name, message.notice()).into_bytes()
-            }
-            Event::Rows(rows) => printed(&rows),
-            Event::Done | Event::Ready => return,
-            Event::Error(message) => format!("{}\n", message.primary()).into_bytes(),
-            Event::Copy(status) => format!("unexpected result status: {status}\n").into_bytes(),
-            Event::Lost => format!("{LOST}\n").into_bytes(),
-        };
-        self.out.print(&text);
-        self.played.outcome[launched.number].1.extend_from_slice(&text);
-    }
-
-    fn tell_notifications(&mut self, session: usize) {
-        for notification in self.cast.client(session).take_notifications() {
-            let sender = match self.cast.session_of(notification.pid) {
-                Some(sender) => self.spec.sessions[sender].name.clone(),
-                None => format!("PID {}", notification.pid),
-            };
-            self.out.print(format!(
-                "{}: NOTIFY \"{}\" with payload \"{}\" from {sender}\n",
-                self.spec.sessions[session].name, notification.channel, notification.payload
-            ));
-        }
     }
 }

@@ -3,7 +3,8 @@
 
 use serde::Serialize;
 
-use super::{Teller, pairs};
+use super::teller::Teller;
+use super::version::pairs;
 use crate::history::History;
 use crate::rows::{Fate, Followed, RowId, VersionId};
 use crate::schedule::SessionId;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Cte, Expr, Query, TableFactor, Value, Visitor, VisitorMut};
+use sqlparser::ast::{Cte, Expr, Query, TableFactor, Value, VisitMut, Visitor, VisitorMut};
 
 use super::tree::{is_same, named, rename};
 use super::{Asker, NOW};
@@ -16,6 +16,15 @@ pub(super) struct Rewriter<'a> {
     pub(super) used: BTreeSet<usize>,
     /// Whether a parameter's value is not known.
     pub(super) unknown: bool,
+}
+
+impl Rewriter<'_> {
+    /// A part of a statement in terms of the question.
+    pub(super) fn rewritten<T: VisitMut + Clone>(&mut self, part: &T) -> T {
+        let mut part = part.clone();
+        let _ = part.visit(self);
+        part
+    }
 }
 
 impl VisitorMut for Rewriter<'_> {
