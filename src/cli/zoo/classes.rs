@@ -10,11 +10,14 @@ use crate::campaign::{Watch, side_by_side};
 use crate::case::Gates;
 use crate::cli::Exit;
 use crate::cli::outside::Outside;
+use crate::explore::compared::Comparison;
 use crate::isolation::Isolation;
 use crate::report::json::FORMAT;
 use crate::report::progress::Status;
 use crate::server::Server;
 use crate::zoo::{Classes, Form, LEVELS, ZooCase, classes};
+
+const FORMS: [Form; 2] = [Form::Buggy, Form::Fixed];
 
 pub(super) fn run(
     cells: &[(&'static ZooCase, Isolation)],
@@ -23,9 +26,8 @@ pub(super) fn run(
     format: Format,
     outside: &Outside,
 ) -> anyhow::Result<Exit> {
-    let forms = [Form::Buggy, Form::Fixed];
     let asked: Vec<_> =
-        cells.iter().flat_map(|(case, level)| forms.map(|form| (*case, *level, form))).collect();
+        cells.iter().flat_map(|(case, level)| FORMS.map(|form| (*case, *level, form))).collect();
     let done = Arc::new(AtomicUsize::new(0));
     let (all, counted, lanes) = (asked.len(), done.clone(), lanes.max(1));
     let status = move |cases| Status {
@@ -80,8 +82,12 @@ fn table(compared: &[Classes]) -> String {
         ));
     }
     out.push('\n');
-    for level in LEVELS {
-        out.push_str(&sum(level, compared.iter().filter(|one| one.isolation == level)));
+    for form in FORMS {
+        for level in LEVELS {
+            let such: Vec<_> =
+                compared.iter().filter(|one| one.isolation == level && one.form == form).collect();
+            out.push_str(&sum(level, form, &such));
+        }
     }
     out
 }
@@ -112,23 +118,21 @@ fn complaint(one: &Classes) -> String {
     said
 }
 
-fn sum<'a>(level: Isolation, compared: impl Iterator<Item = &'a Classes>) -> String {
-    let (mut programs, mut schedules, mut classes, mut runs, mut agree) = (0, 0, 0, 0, 0);
-    for one in compared {
-        let counted = &one.compared.comparison;
-        programs += 1;
-        schedules += counted.schedules;
-        classes += counted.classes;
-        runs += counted.runs;
-        agree += usize::from(one.agree());
-    }
-    if programs == 0 {
+fn sum(level: Isolation, of: Form, such: &[&Classes]) -> String {
+    if such.is_empty() {
         return String::new();
     }
+    let total = |count: fn(&Comparison) -> usize| -> usize {
+        such.iter().map(|one| count(&one.compared.comparison)).sum()
+    };
+    let (schedules, runs) = (total(|counted| counted.schedules), total(|counted| counted.runs));
+    let classes = total(|counted| counted.classes);
+    let (form, programs) = (form(of), such.len());
+    let agree = such.iter().filter(|one| one.agree()).count();
     let share = 100.0 * runs as f64 / schedules.max(1) as f64;
     format!(
-        "{level}: {schedules} schedules of {programs} programs are {classes} classes; {runs} schedules were run by classes \
-         ({share:.1} %), and show all that there is for {agree} of {programs} programs\n"
+        "{form}, {level}: {schedules} schedules of {programs} programs are {classes} classes; {runs} schedules were run by \
+         classes ({share:.1} %), and show all that there is for {agree} of {programs} programs\n"
     )
 }
 
