@@ -15,6 +15,7 @@
 mod alarm;
 mod facts;
 mod inside;
+mod keeping;
 mod lane;
 mod observer;
 mod pause;

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tracing::{Instrument, Span};
 
+use super::keeping::keeps_locks;
 use super::lane::LaneError;
 use super::settle::{Crew, Rest, Settler, Stop};
 use super::{Limits, story};
@@ -463,12 +464,6 @@ impl<S: Subject> Crew for Operations<'_, S> {
             )
         }
     }
-}
-
-/// Whether a statement that ended well in an open transaction has kept every lock that it found.
-fn keeps_locks(sql: &str) -> bool {
-    let sql = sql.to_ascii_lowercase();
-    ["unlock", "rollback", "commit", "call"].iter().all(|word| !sql.contains(word))
 }
 
 /// What a panic said.
