@@ -19,10 +19,11 @@ pub const CASES: u64 = 200;
 /// Operations of one session of a random program, at the most.
 const OPERATIONS_MAX: usize = 3;
 
-/// Lanes, where nobody says how many: four a core keep the cores busy while backends sleep before they report a wait.
+/// Lanes, where nobody says how many: three a core keep the cores busy while backends sleep before they report a wait, and
+/// more of them take longer to open than a short campaign lasts.
 pub fn lanes_by_default() -> usize {
     const LANES_MAX: usize = 16;
-    std::thread::available_parallelism().map_or(4, |cores| cores.get() * 4).min(LANES_MAX)
+    std::thread::available_parallelism().map_or(3, |cores| cores.get() * 3).min(LANES_MAX)
 }
 
 /// How so many lanes are shared out among threads, one a core at the most: the number of each thread's. While one lane waits
