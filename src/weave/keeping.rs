@@ -4,9 +4,9 @@
 /// Whether a statement that ended well in an open transaction has kept every lock that it found, and has ended nobody's wait
 /// either.
 pub(super) fn keeps_locks(sql: &str) -> bool {
-    // Those that end waits or run code may be part of a function's name, and the others stand alone.
-    const PARTS: [&str; 4] = ["unlock", "cancel", "terminate", "call"];
-    const WORDS: [&str; 7] = ["rollback", "commit", "end", "abort", "prepare", "do", "execute"];
+    // Of functions' names, and of commands.
+    const PARTS: [&str; 3] = ["unlock", "cancel", "terminate"];
+    const WORDS: [&str; 8] = ["rollback", "commit", "end", "abort", "prepare", "do", "call", "execute"];
     let sql = sql.to_ascii_lowercase();
     let mut words = sql.split(|c: char| !c.is_alphanumeric() && c != '_');
     !PARTS.iter().any(|part| sql.contains(part)) && !words.any(|word| WORDS.contains(&word))

@@ -10,6 +10,7 @@ mod keys;
 mod leftovers;
 mod levels;
 mod sessions;
+mod threads;
 
 #[path = "../common/script.rs"]
 mod script;

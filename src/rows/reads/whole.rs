@@ -7,24 +7,15 @@ use super::{Asker, Question, Use};
 impl Asker<'_> {
     /// Functions of the subject's that the statement calls may read whatever they name.
     pub(super) fn functions(&mut self, sql: &str) {
-        let called: Vec<String> = self
-            .catalog
-            .functions
-            .iter()
-            .filter(|function| names(sql, &function.name))
-            .map(|function| function.source.clone())
-            .collect();
-        called.iter().for_each(|source| self.everything_named(source));
         const WRITES: [&str; 4] = ["insert", "update", "delete", "merge"];
+        let catalog = self.catalog;
+        for function in catalog.functions.iter().filter(|function| names(sql, &function.name)) {
+            self.everything_named(&function.source);
+        }
         if WRITES.iter().any(|verb| names(sql, verb)) {
-            let behind: Vec<String> = self
-                .catalog
-                .triggers
-                .iter()
-                .filter(|trigger| names(sql, &trigger.name))
-                .map(|trigger| trigger.source.clone())
-                .collect();
-            behind.iter().for_each(|source| self.everything_named(source));
+            for trigger in catalog.triggers.iter().filter(|trigger| names(sql, &trigger.name)) {
+                self.everything_named(&trigger.source);
+            }
         }
     }
 
