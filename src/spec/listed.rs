@@ -4,7 +4,7 @@ use super::annex::Told;
 use super::carries::keeps_permutations_apart;
 use super::error::PlayError;
 use super::play::Played;
-use super::room::{House, leaves_nothing};
+use super::room::House;
 use super::spread::{Telling, spread};
 use super::stage::{StageError, StageOptions};
 use super::syntax::{Permutation, Spec};
@@ -52,9 +52,6 @@ impl<F: FnMut(&Permutation, Played) -> Go> Onlooker for F {
     }
 }
 
-/// Fewer permutations than this are played before further rooms are ready.
-const SPREAD_MIN: usize = 3;
-
 /// Runs `spec`, whose file is called `name`, and writes into `out` what the isolation tester would write. Must be called
 /// on a `LocalSet`.
 ///
@@ -73,18 +70,13 @@ pub async fn run_listed(
     }
     out.print(format!("Parsed test spec with {} sessions\n", spec.sessions.len()));
     let mut telling = Telling { out, onlooker };
-    let mut orders = spec.orders().enumerate();
-    let mut stage = house.room().stage(spec, name, options).await?;
-    let may_spread = !house.annexes.is_empty()
-        && spec.orders().nth(SPREAD_MIN - 1).is_some()
-        && keeps_permutations_apart(spec);
-    if may_spread && let Some(order) = orders.next() {
-        telling.tell(Told::by(&mut stage, spec, 0, order).await)?;
-        if leaves_nothing(&mut stage).await.map_err(StageError::from)? {
-            return spread((spec, name), 1, house, stage, options, &mut telling).await;
-        }
+    let is_spread =
+        !house.annexes.is_empty() && spec.orders().nth(1).is_some() && keeps_permutations_apart(spec);
+    if is_spread {
+        return spread((spec, name), house, options, &mut telling).await;
     }
-    for order in orders {
+    let mut stage = house.room().stage(spec, name, options).await?;
+    for order in spec.orders().enumerate() {
         telling.tell(Told::by(&mut stage, spec, 0, order).await)?;
     }
     house.room().take_back(stage);

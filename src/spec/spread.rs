@@ -1,9 +1,9 @@
 //! Plays the permutations of one spec in several rooms at the same time, and tells them in their order, as if they had been played
 //! one after another.
 //!
-//! That is the same only as long as no permutation leaves anything to the next. So the text must not let it, the first
-//! one is played alone and looked at, and each is asked whether a transaction is still open after it. From one that
-//! leaves something on, all are played on its own connections.
+//! That is the same only as long as no permutation leaves anything to the next. So the text must not let it, what the first
+//! one leaves is looked at, and each is asked whether a transaction is still open after it. What was played after one
+//! that leaves something counts for nothing: from there on, all are played on its own connections.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::annex::{Asking, Leaving, Part, Told, Turns};
 use super::listed::{Go, Onlooker, RunError};
 use super::room::House;
-use super::stage::{Stage, StageOptions};
+use super::stage::StageOptions;
 use super::syntax::Spec;
 use super::transcript::Transcript;
 
@@ -67,21 +67,18 @@ impl Telling<'_> {
     }
 }
 
-/// Plays the permutations of `spec` from the one with number `first` on, in all rooms of `house`; in its first room they are
-/// played on `stage`.
+/// Plays the permutations of `spec` in all rooms of `house`.
 ///
 /// # Errors
 /// The first, in the order of the permutations.
 pub(super) async fn spread(
     (spec, name): (&Spec, &str),
-    first: usize,
     house: &mut House,
-    mut stage: Stage,
     options: StageOptions,
     telling: &mut Telling<'_>,
 ) -> Result<(), RunError> {
     let (tell, told) = unbounded_channel();
-    let turns = Turns::from(first, Leaving::Ends);
+    let turns = Turns::from(0, Leaving::Ends);
     let part = Part {
         room: 0,
         spec: Arc::new(spec.clone()),
@@ -95,21 +92,33 @@ pub(super) async fn spread(
         annex.play(Part { room, ..part.clone() });
     }
     let here = async {
-        let left = part.play(&mut stage).await;
+        let played = match house.first.stage(spec, name, options).await {
+            Ok(mut stage) => {
+                let left = part.play(&mut stage).await;
+                Some((stage, left))
+            }
+            Err(error) => {
+                // Who is told ends it for all.
+                let _ = part.tell.send(Err(error.into()));
+                None
+            }
+        };
         // What it had to tell is told; the telling ends when no one has anything more.
         drop(part);
-        left
+        played
     };
-    let (left, room) = tokio::join!(here, telling.tell_all(first, &turns, told));
+    let (played, room) = tokio::join!(here, telling.tell_all(0, &turns, told));
     let (room, next) = (room?, turns.last().saturating_add(1));
-    if room == 0 && left.is_some() {
-        for order in spec.orders().enumerate().skip(next) {
-            telling.tell(Told::by(&mut stage, spec, 0, order).await)?;
+    if let Some((mut stage, left)) = played {
+        if room == 0 && left.is_some() {
+            for order in spec.orders().enumerate().skip(next) {
+                telling.tell(Told::by(&mut stage, spec, 0, order).await)?;
+            }
         }
-    }
-    // One that left something which nobody took up is not as a new one would be.
-    if left.is_none() || room == 0 {
-        house.room().take_back(stage);
+        // One that left something which nobody took up is not as a new one would be.
+        if left.is_none() || room == 0 {
+            house.first.take_back(stage);
+        }
     }
     if room > 0 && turns.last() < usize::MAX {
         let (tell, told) = unbounded_channel();
