@@ -2,6 +2,7 @@
 //! not tell for certain, it counts as left. Nothing here talks to a database.
 
 use super::syntax::{Spec, SpecSession};
+use crate::weave::names_what_frees;
 
 /// What a spec may leave in a connection whose transaction has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,6 +155,11 @@ pub(super) fn may_stand(spec: &Spec) -> bool {
 /// Whether a permutation may leave an advisory lock.
 pub(super) fn takes_advisory_locks(spec: &Spec) -> bool {
     texts(spec).any(|sql| words(sql).iter().any(|word| begins_with(word, LOCKING)))
+}
+
+/// Whether functions that the spec makes may release a lock before their transaction ends, or end another's wait.
+pub(super) fn has_unlocking_functions(spec: &Spec) -> bool {
+    texts(spec).any(|sql| !functions_are_known(sql) || bodies(sql).into_iter().any(names_what_frees))
 }
 
 fn keeps_in_session(words: &[String]) -> bool {

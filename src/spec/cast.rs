@@ -11,7 +11,7 @@ use super::syntax::{Spec, StepRef};
 use crate::gate::{Gate, View};
 use crate::history::{Action, Failure, History, OpId, Outcome, Step, Wait};
 use crate::schedule::SessionId;
-use crate::weave::{Crew, Rest};
+use crate::weave::{Crew, Rest, keeps_locks};
 
 /// The sessions of one permutation.
 pub(super) struct Cast<'a> {
@@ -22,10 +22,14 @@ pub(super) struct Cast<'a> {
     open: Vec<Option<usize>>,
     steps: Vec<Step>,
     outcomes: Vec<Vec<Outcome>>,
+    /// The step that was launched last.
+    last: Option<StepRef>,
+    unlocks: bool,
 }
 
 impl<'a> Cast<'a> {
-    pub(super) fn new(gate: &'a Gate, clients: &'a [Client], spec: &'a Spec) -> Self {
+    /// For the sessions of `spec` at their clients. `unlocks`: code of its own may free others at any time.
+    pub(super) fn new(gate: &'a Gate, clients: &'a [Client], spec: &'a Spec, unlocks: bool) -> Self {
         let count = clients.len();
         Self {
             gate,
@@ -34,6 +38,8 @@ impl<'a> Cast<'a> {
             open: vec![None; count],
             steps: Vec::new(),
             outcomes: vec![Vec::new(); count],
+            last: None,
+            unlocks,
         }
     }
 
@@ -78,6 +84,7 @@ impl<'a> Cast<'a> {
         self.steps.push(Step { session, op, action, wait: None, inside: None });
         self.outcomes[step.session].push(Outcome::Unfinished);
         self.open[step.session] = Some(number);
+        self.last = Some(step);
         Ok(())
     }
 
@@ -130,6 +137,12 @@ impl Crew for Cast<'_> {
 
     fn open_step(&self, session: SessionId) -> Option<usize> {
         self.open[session.index()]
+    }
+
+    /// One that waits itself holds all that it has.
+    fn may_have_released(&self) -> bool {
+        let waits = |step: StepRef| !self.is_answered(step.session) && keeps_locks(&self.spec.step(step).sql);
+        self.unlocks || !self.last.is_some_and(waits)
     }
 
     fn note_wait(&mut self, session: SessionId, by: &[SessionId]) {

@@ -4,7 +4,7 @@
 //!
 //! Nothing of it shows in any output. Where the text, the tables or a permutation do not allow it, each is set up anew.
 
-use super::carries::{may_stand, takes_advisory_locks};
+use super::carries::{has_unlocking_functions, may_stand, takes_advisory_locks};
 use super::client::Event;
 use super::error::PlayError;
 use super::room::{holds_advisory_locks, leaves_nothing};
@@ -33,6 +33,8 @@ pub(super) struct Ground {
     prepared: i64,
     /// Whether a permutation may leave an advisory lock.
     locks: bool,
+    /// Whether code of the spec's own may free others before its transaction ends.
+    pub(super) unlocks: bool,
     teardown: String,
 }
 
@@ -42,6 +44,7 @@ impl Ground {
         Self {
             may_stand: rights == Rights::Superuser && may_stand(spec),
             locks: takes_advisory_locks(spec),
+            unlocks: has_unlocking_functions(spec),
             teardown: spec.teardown.clone().unwrap_or_default(),
             ..Self::default()
         }

@@ -36,6 +36,7 @@ mod scram;
 mod setup;
 mod spread;
 mod stage;
+mod sweep;
 mod syntax;
 mod table;
 mod theatre;

@@ -132,7 +132,7 @@ impl<'a> Play<'a> {
         Self {
             spec,
             out,
-            cast: Cast::new(&stage.gate, clients, spec),
+            cast: Cast::new(&stage.gate, clients, spec, stage.ground.unlocks),
             settler: Settler::new(
                 &stage.gate,
                 &mut stage.observer,

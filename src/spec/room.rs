@@ -1,7 +1,8 @@
 //! A house of rooms, each a database of our own in which specs are played one after another, each as if it were new.
 //!
 //! Making a database takes longer than most specs, and so does connecting. So both are kept, where it is certain that
-//! nothing of the last spec is left in them; where it is not, they are made anew.
+//! nothing of the last spec is left in them: it took everything away itself, or it was swept away. Where that is not certain,
+//! they are made anew.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use super::annex::Annex;
 use super::batch::reins_of;
 use super::carries::{Left, left_in_connections};
 use super::stage::{Entry, Stage, StageError, StageOptions};
+use super::sweep::sweep;
 use super::syntax::Spec;
 use crate::server::{Database, Server, ServerError};
 use crate::weave::{Rights, Seat};
@@ -24,6 +26,12 @@ const IS_EMPTY: &str = "
    AND NOT EXISTS (SELECT FROM pg_type WHERE oid >= 16384)
    AND NOT EXISTS (SELECT FROM pg_operator WHERE oid >= 16384)
    AND NOT EXISTS (SELECT FROM pg_extension WHERE oid >= 16384)
+   AND NOT EXISTS (SELECT FROM pg_language WHERE oid >= 16384)
+   AND NOT EXISTS (SELECT FROM pg_cast WHERE oid >= 16384)
+   AND NOT EXISTS (SELECT FROM pg_collation WHERE oid >= 16384)
+   AND NOT EXISTS (SELECT FROM pg_conversion WHERE oid >= 16384)
+   AND NOT EXISTS (SELECT FROM pg_foreign_data_wrapper)
+   AND NOT EXISTS (SELECT FROM pg_default_acl)
    AND NOT EXISTS (SELECT FROM pg_event_trigger)
    AND NOT EXISTS (SELECT FROM pg_publication)
    AND NOT EXISTS (SELECT FROM pg_largeobject_metadata)
@@ -218,20 +226,27 @@ pub(super) async fn holds_advisory_locks(stage: &mut Stage) -> Result<bool, sqlx
     sqlx::query_scalar(AssertSqlSafe(holds)).fetch_one(stage.observer.connection()).await
 }
 
-/// Backends that have been told to go, or whose client has gone, are waited for.
+/// Backends that have been told to go, or whose client has gone, are waited for. What a spec has left is swept away, where that
+/// can be done.
 async fn is_alone_and_empty(connection: &mut PgConnection, pids: &[i32]) -> Result<bool, sqlx::Error> {
     /// Far longer than a backend needs to go. One that stays is none that was told to.
     const GOING_MAX: Duration = Duration::from_secs(5);
     const LOOK_EVERY: Duration = Duration::from_millis(1);
     let started = Instant::now();
+    let mut swept = false;
     let both = format!("SELECT {HAS_OTHERS}, {IS_EMPTY}");
     loop {
         let (has_others, is_empty): (bool, bool) =
             sqlx::query_as(AssertSqlSafe(both.clone())).bind(pids).fetch_one(&mut *connection).await?;
-        if !has_others || started.elapsed() > GOING_MAX {
-            return Ok(!has_others && is_empty);
+        match has_others {
+            false if is_empty || swept => return Ok(is_empty),
+            false => {
+                sweep(connection).await?;
+                swept = true;
+            }
+            true if started.elapsed() > GOING_MAX => return Ok(false),
+            true => tokio::time::sleep(LOOK_EVERY).await,
         }
-        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

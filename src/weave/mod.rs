@@ -32,6 +32,7 @@ mod wear;
 
 use std::time::Duration;
 
+pub(crate) use keeping::{keeps_locks, names_what_frees};
 pub use lane::{Lane, LaneError, LaneOptions, Traced, Watched};
 pub(crate) use observer::Observer;
 pub use observer::Rights;

@@ -87,18 +87,17 @@ impl Observer {
         self.unlocking_functions
     }
 
-    /// Connects, only to ask who waits for whom.
+    /// Connects, only to ask who waits for whom. What functions there are to come is not known to it.
     ///
     /// # Errors
     /// Whatever the server says.
     pub async fn watch(options: &PgConnectOptions) -> Result<Self, sqlx::Error> {
         let mut connection = options.connect().await?;
         sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
-        // What functions there are to come is not known.
         Ok(Self {
             connection,
             tables: Tables::default(),
-            unlocking_functions: true,
+            unlocking_functions: false,
             watch: None,
             gates: Gates::Between,
         })

@@ -101,9 +101,7 @@ pub(crate) trait Crew {
     fn open_step(&self, session: SessionId) -> Option<usize>;
 
     /// Whether the step that was released last may have released a lock that another session waits for.
-    fn may_have_released(&self) -> bool {
-        true
-    }
+    fn may_have_released(&self) -> bool;
 
     /// Notes that `session` waits for those of `by`.
     fn note_wait(&mut self, session: SessionId, by: &[SessionId]);
@@ -122,6 +120,8 @@ pub(crate) struct Settler<'a> {
     still: Still,
     /// The sessions that are stably blocked; their backends are held still.
     blocked: BTreeSet<SessionId>,
+    /// Whether one that was blocked is so no more, which may let others go on.
+    one_is_free: bool,
     /// Since when those that run have been seen to wait, where questions are asked soon.
     seen_waiting: BTreeMap<SessionId, (Instant, HeldUp)>,
     /// Those whose wait has lasted, in this settling.
@@ -150,6 +150,7 @@ impl<'a> Settler<'a> {
             reins,
             still: Still::new(reins),
             blocked: BTreeSet::new(),
+            one_is_free: false,
             seen_waiting: BTreeMap::new(),
             lasting: BTreeSet::new(),
             gated: None,
@@ -176,8 +177,12 @@ impl<'a> Settler<'a> {
 
     /// Lets the backends of `session` go, which is no longer blocked.
     pub(crate) fn free(&mut self, session: SessionId) {
-        self.blocked.remove(&session);
+        self.unblock(session);
         self.still.go(session);
+    }
+
+    fn unblock(&mut self, session: SessionId) {
+        self.one_is_free |= self.blocked.remove(&session);
     }
 
     /// Lets every backend go that is held still.
@@ -194,7 +199,6 @@ impl<'a> Settler<'a> {
             Asking::Late => ASK_EVERY_MIN,
         };
         let mut silent = false;
-        let mut gone_on = false;
         let mut is_late = false;
         // Since when a report of a wait could have come.
         let mut awaited = started;
@@ -210,11 +214,13 @@ impl<'a> Settler<'a> {
                 if self.blocked.is_empty() {
                     return Ok(());
                 }
-                let ask = gone_on || crew.may_have_released() || self.observer.has_unlocking_functions();
+                let ask =
+                    self.one_is_free || crew.may_have_released() || self.observer.has_unlocking_functions();
                 if ask && self.let_go(crew).await? {
-                    (gone_on, silent, awaited) = (true, false, Instant::now());
+                    (silent, awaited) = (false, Instant::now());
                     continue;
                 }
+                self.one_is_free = false;
                 if self.asking == Asking::Soon {
                     catch_up().await;
                 }
@@ -317,7 +323,7 @@ impl<'a> Settler<'a> {
         self.still.go_all();
         loop {
             if crew.rest(session).is_some() {
-                self.blocked.remove(&session);
+                self.unblock(session);
                 return Ok(true);
             }
             let left = limit.saturating_sub(started.elapsed());
@@ -334,7 +340,7 @@ impl<'a> Settler<'a> {
         let mut running = Vec::new();
         for session in SessionId::first(crew.sessions()) {
             if crew.rest(session).is_some() {
-                self.blocked.remove(&session);
+                self.unblock(session);
             } else if !self.blocked.contains(&session) {
                 running.push(session);
             }
@@ -385,7 +391,7 @@ impl<'a> Settler<'a> {
             free.truncate(1);
         }
         for session in &free {
-            self.blocked.remove(session);
+            self.unblock(*session);
             // What it reported is over. It may go on to another lock in the same statement, and close a cycle there: held
             // still on the strength of the old report, it would never find out.
             self.gate.forget_lock_report(*session);

@@ -10,26 +10,69 @@ use pgweave::spec::{House, StageOptions};
 
 use super::{listed, server, spec};
 
-#[test]
-fn a_database_in_which_something_is_left_is_not_used_again() {
+/// The databases that specs were played in, one after another, and what each wrote.
+fn played(specs: &[&str]) -> Vec<(String, String)> {
     let (server, stop) = (server(), AtomicBool::new(false));
-    let specs = [
-        "setup { CREATE TABLE t (v int); } teardown { DROP TABLE t; } session s step a { INSERT INTO t VALUES (1); }",
-        "session s step a { CREATE TEMP TABLE t (v int); } step b { SELECT pg_advisory_lock(1); }",
-        "session s step a { CREATE TABLE left_behind (v int); }",
-        "session s step a { SELECT count(*) FROM pg_class WHERE relname = 'left_behind'; }",
-    ];
-    let used = Mutex::new(Vec::new());
+    let played = Mutex::new(Vec::new());
     let run = async |house: &mut House, text: &&str| {
-        let name = house.room().database().await?.name().to_owned();
-        used.lock().unwrap().push(name);
-        listed(&spec(text), "left", house, StageOptions::default()).await.1.unwrap();
+        let database = house.room().database().await?.name().to_owned();
+        let (transcript, ended) = listed(&spec(text), "left", house, StageOptions::default()).await;
+        ended.unwrap();
+        played.lock().unwrap().push((database, String::from_utf8(transcript.merged).unwrap()));
         Ok::<_, ServerError>(())
     };
-    side_by_side(&server, &specs, 1, &stop, |text| text, run, |_, done| done.unwrap()).unwrap();
-    let used = used.into_inner().unwrap();
-    assert_eq!((&used[0], &used[1]), (&used[1], &used[2]), "a clean database is used again");
-    assert_ne!(used[2], used[3], "one that holds a table is not");
+    side_by_side(&server, specs, 1, &stop, |text| text, run, |_, done| done.unwrap()).unwrap();
+    played.into_inner().unwrap()
+}
+
+const LOOK: &str = "session s step look {
+    SELECT (SELECT count(*) FROM pg_class WHERE oid >= 16384) + (SELECT count(*) FROM pg_type WHERE oid >= 16384)
+         + (SELECT count(*) FROM pg_proc WHERE oid >= 16384) + (SELECT count(*) FROM pg_largeobject_metadata)
+         + (SELECT count(*) FROM pg_namespace WHERE oid >= 16384 AND nspname NOT LIKE 'pg%') AS left_over; }";
+
+fn finds_nothing(written: &str) -> bool {
+    written.contains("\nleft_over\n---------\n        0\n(1 row)\n")
+}
+
+#[test]
+fn a_database_in_which_nothing_is_left_is_used_again() {
+    let played = played(&[
+        "setup { CREATE TABLE t (v int); } teardown { DROP TABLE t; } session s step a { INSERT INTO t VALUES (1); }",
+        "session s step a { CREATE TEMP TABLE t (v int); } step b { SELECT pg_advisory_lock(1); }",
+        LOOK,
+    ]);
+    assert_eq!((&played[0].0, &played[1].0), (&played[1].0, &played[2].0));
+    assert!(finds_nothing(&played[2].1), "{}", played[2].1);
+}
+
+#[test]
+fn what_is_left_is_swept_away() {
+    let played = played(&[
+        "session s step a {
+            CREATE SCHEMA \"A b\"; CREATE TABLE \"A b\".\"T t\" (id serial PRIMARY KEY) PARTITION BY RANGE (id);
+            CREATE TABLE part PARTITION OF \"A b\".\"T t\" DEFAULT; CREATE VIEW v AS SELECT * FROM part;
+            CREATE MATERIALIZED VIEW m AS SELECT * FROM v; CREATE SEQUENCE q; CREATE TYPE pair AS (l int, r int);
+            CREATE TYPE mood AS ENUM ('fine'); CREATE DOMAIN small AS int CHECK (VALUE < 9); CREATE TABLE u (m mood, p pair[]);
+            CREATE TYPE span AS RANGE (subtype = int); CREATE FUNCTION f(mood) RETURNS int LANGUAGE sql AS 'SELECT 1';
+            CREATE PROCEDURE g(OUT small) LANGUAGE sql AS 'SELECT 1'; CREATE AGGREGATE total (int) (sfunc = int4pl, stype = int);
+            CREATE FUNCTION h() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+            CREATE TRIGGER tr AFTER INSERT ON u EXECUTE FUNCTION h(); }
+         step b { BEGIN; SELECT count(*) FROM u; }",
+        LOOK,
+    ]);
+    assert!(!played[0].1.contains("ERROR"), "{}", played[0].1);
+    assert_eq!(played[0].0, played[1].0, "one that was swept is used again");
+    assert!(finds_nothing(&played[1].1), "{}", played[1].1);
+}
+
+#[test]
+fn a_database_that_cannot_be_swept_is_not_used_again() {
+    let prepares = "session s step a { CREATE TABLE t (v int); BEGIN; LOCK TABLE t; PREPARE TRANSACTION 'kept'; }";
+    for leaves in ["session s step a { SELECT lo_create(4242); }", prepares] {
+        let played = played(&[leaves, LOOK]);
+        assert_ne!(played[0].0, played[1].0, "{leaves}");
+        assert!(finds_nothing(&played[1].1), "{}", played[1].1);
+    }
 }
 
 #[test]
