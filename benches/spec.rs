@@ -1,11 +1,11 @@
 //! How long specs take beside PostgreSQL's own isolation tester, on one server in one run: specs that never block, those
 //! that do, and one whose block is held over three steps of another session.
 //!
-//! `cargo bench --bench spec [-- --rounds N --specs FOLDER]`
+//! `cargo bench --bench spec [-- --rounds N --rooms N --specs FOLDER]`
 //!
 //! A spec is timed from its text to its whole output: the tester's process with all that it does, and ours as `cargo xtask
-//! spec --jobs 1` runs it, in rooms that others were played in before. The two take turns, and the shortest round of each
-//! counts: other work on the machine only ever makes one longer.
+//! spec --jobs 1` runs it, in rooms that others were played in before. The two take turns, with a rest between them, and
+//! the shortest round of each counts: other work on the machine only ever makes one longer.
 //! Before anything is timed the two outputs are compared. Without `--specs` the specs of this folder and PostgreSQL's own
 //! are run, where those lie beside the checkout.
 
@@ -49,6 +49,9 @@ struct Subject {
     ours: Vec<Duration>,
 }
 
+/// Between two runs: what one leaves the server to do, such as backends that end, is no part of the other's time.
+const REST: Duration = Duration::from_millis(20);
+
 fn main() {
     let rounds = number("--rounds").unwrap_or(5);
     let server = on_a_runtime(shared_server()).expect("a server");
@@ -71,9 +74,11 @@ fn main() {
         }
         for _ in 0..rounds {
             for subject in &mut subjects {
+                std::thread::sleep(REST);
                 let started = Instant::now();
                 theirs(&subject.text);
                 subject.theirs.push(started.elapsed());
+                std::thread::sleep(REST);
                 let started = Instant::now();
                 ours(&mut house, subject).await;
                 subject.ours.push(started.elapsed());

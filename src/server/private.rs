@@ -42,8 +42,11 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("fsync", "off"),
     ("synchronous_commit", "on"),
     ("full_page_writes", "off"),
-    ("wal_level", "minimal"),
+    // Below this level a table that is made and filled at once is logged page by page when its transaction commits.
+    ("wal_level", "replica"),
     ("max_wal_senders", "0"),
+    // Whoever drops a table or puts new files under it looks through all of them.
+    ("shared_buffers", "32MB"),
     ("max_wal_size", "128MB"),
     ("min_wal_size", "32MB"),
     // Each of these takes locks or changes plans on its own account, and a replay would not be one.

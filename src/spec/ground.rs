@@ -17,7 +17,7 @@ use crate::weave::{LaneError, Rights, Standing, versions};
 /// Permutations that are set up anew before a setup is left standing: what they print and leave is looked at.
 const ANEW_MIN: usize = 2;
 /// What it takes to let a setup stand pays with this many permutations.
-const PAYS_FROM: usize = 12;
+const PAYS_FROM: usize = 20;
 
 /// What permutations of one spec find on a stage.
 #[derive(Debug, Default)]

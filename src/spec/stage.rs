@@ -163,7 +163,7 @@ impl Stage {
         let named = std::iter::once((&self.control, CONTROL)).chain(clients);
         ask_all(named, |who| {
             let application = format!("isolation/{name}/{who}").replace('\'', "''");
-            format!("SELECT set_config('application_name', '{application}', false)")
+            format!("SET application_name = '{application}'")
         })
         .await?;
         self.forget_statements();
