@@ -63,7 +63,8 @@ fn main() {
         let database = server.create_database().await.expect("a database");
         // Its processes run wherever the system puts them: they are started by a thread that keeps to no core.
         let theirs = beside(&tester, &server, &database);
-        let rooms = number("--rooms").unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let rooms =
+            number("--rooms").unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let mut house = House::on(&server, rooms);
         let mut subjects = subjects();
         for subject in &mut subjects {

@@ -34,6 +34,12 @@ pub struct Played {
     pub history: History,
 }
 
+/// Who says which step comes next.
+enum Order<'a> {
+    Listed(&'a Permutation),
+    Chosen(&'a mut dyn Strategy),
+}
+
 /// Whether the first look at a step is being taken, or a later one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
@@ -61,16 +67,7 @@ impl Stage {
     ) -> Result<Played, PlayError> {
         let names: Vec<_> = permutation.0.iter().map(|turn| spec.step(turn.step).name.as_str()).collect();
         out.print(format!("\nstarting permutation: {}\n", names.join(" ")));
-        self.set_up(spec, out).await?;
-        self.gate.set_mode(Mode::Held);
-        let mut play = Play::new(self, spec, out);
-        let ended = play.listed(permutation).await;
-        let played = play.end();
-        self.gate.set_mode(Mode::Open);
-        self.ground.note(played.history.steps.iter().flat_map(Step::statements));
-        ended?;
-        self.tear_down(spec, out).await?;
-        Ok(played)
+        self.play_in(Order::Listed(permutation), spec, out).await
     }
 
     /// Plays all steps in the order that `strategy` chooses, among the sessions that can go.
@@ -83,10 +80,22 @@ impl Stage {
         strategy: &mut dyn Strategy,
         out: &mut Transcript,
     ) -> Result<Played, PlayError> {
+        self.play_in(Order::Chosen(strategy), spec, out).await
+    }
+
+    async fn play_in(
+        &mut self,
+        order: Order<'_>,
+        spec: &Spec,
+        out: &mut Transcript,
+    ) -> Result<Played, PlayError> {
         self.set_up(spec, out).await?;
         self.gate.set_mode(Mode::Held);
         let mut play = Play::new(self, spec, out);
-        let ended = play.chosen(strategy).await;
+        let ended = match order {
+            Order::Listed(permutation) => play.listed(permutation).await,
+            Order::Chosen(strategy) => play.chosen(strategy).await,
+        };
         let played = play.end();
         self.gate.set_mode(Mode::Open);
         self.ground.note(played.history.steps.iter().flat_map(Step::statements));

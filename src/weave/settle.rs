@@ -19,17 +19,23 @@
 //!
 //! Nothing here knows what the sessions are: a subject's operations and a spec's steps are settled alike.
 
+mod crew;
+mod gates;
+mod waits;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::lane::LaneError;
-use super::observer::{Blocked, Observer};
+use super::observer::Observer;
 use super::pause::Pause;
 use super::reins::{Reins, Still};
 use crate::case::Gates;
 use crate::gate::Gate;
 use crate::schedule::SessionId;
+pub(crate) use crew::{Crew, Rest};
+use waits::HeldUp;
 
 /// Until this has passed, a wait is expected to be reported by the backend that waits.
 const REPORT_WAIT_MAX: Duration = Duration::from_millis(20);
@@ -38,10 +44,6 @@ const ASK_EVERY_MIN: Duration = Duration::from_millis(2);
 const ASK_EVERY_MAX: Duration = Duration::from_millis(50);
 /// First time before a question where they are asked soon: longer than a short statement takes. It doubles too.
 const ASK_SOON_MIN: Duration = Duration::from_micros(250);
-/// How long a wait that is not stable must last to count, where questions are asked soon. PostgreSQL's isolation
-/// tester looks after 10 ms, once, just when a deadlock check that a spec has set to 10 ms is due; this is well after it.
-const LASTING_WAIT_MIN: Duration = Duration::from_millis(40);
-
 /// Why a run stops before its end.
 #[derive(Debug)]
 pub(crate) enum Stop {
@@ -61,15 +63,6 @@ impl From<LaneError> for Stop {
     }
 }
 
-/// Where a session rests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rest {
-    /// It can go: at the gate, or asleep.
-    Runnable,
-    /// It has nothing more to do.
-    Done,
-}
-
 /// When waits are asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asking {
@@ -87,27 +80,6 @@ pub(crate) enum Asking {
 enum Heard {
     Something,
     Nothing,
-}
-
-/// The sessions that are to come to rest.
-pub(crate) trait Crew {
-    /// How many there are.
-    fn sessions(&self) -> usize;
-
-    /// Where `session` rests, if it does. On the way its answers may be collected and what needs no choice may go on.
-    fn rest(&mut self, session: SessionId) -> Option<Rest>;
-
-    /// The number of the step of `session` that has been released and has not come to rest.
-    fn open_step(&self, session: SessionId) -> Option<usize>;
-
-    /// Whether the step that was released last may have released a lock that another session waits for.
-    fn may_have_released(&self) -> bool;
-
-    /// Notes that `session` waits for those of `by`.
-    fn note_wait(&mut self, session: SessionId, by: &[SessionId]);
-
-    /// Why `session` has not come to rest within `limit`, in words.
-    fn why_running(&self, session: SessionId, limit: Duration) -> String;
 }
 
 /// Knows who waits, and when all is settled.
@@ -247,42 +219,6 @@ impl<'a> Settler<'a> {
         }
     }
 
-    /// Makes backends stop that have come since this was last done, and lets those go on that stand where no one has a choice.
-    /// When it returns, each backend that could be sent something is one that stops.
-    async fn tend_gates(&mut self) -> Result<(), Stop> {
-        while let Some(gated) = &mut self.gated {
-            let known = self.gate.pids().into_iter().map(|(pid, _)| pid);
-            let new: Vec<i32> = known.filter(|pid| *pid != 0 && gated.insert(*pid)).collect();
-            if !new.is_empty() {
-                self.observer.shut_gates(&new).await.map_err(LaneError::from)?;
-            } else if let Some(pid) = self.gate.leave_on_the_way() {
-                self.go_on(pid).await?;
-            } else {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets backend `pid` go on that stands inside a statement and that the gate counts as leaving.
-    pub(crate) async fn go_on(&mut self, pid: i32) -> Result<(), Stop> {
-        let started = Instant::now();
-        self.observer.open_gate(pid).await.map_err(LaneError::from)?;
-        while self.gate.is_being_let_go(pid) {
-            let left = self.limit.saturating_sub(started.elapsed());
-            if left.is_zero() {
-                let seconds = self.limit.as_secs_f32();
-                return Err(Stop::Hung(format!(
-                    "a backend did not go on inside its statement within {seconds} s"
-                )));
-            }
-            // That the time is over shows above.
-            let _ = tokio::time::timeout(left, self.gate.changed()).await;
-        }
-        self.observer.shut_behind(pid).await.map_err(LaneError::from)?;
-        Ok(())
-    }
-
     /// # Errors
     /// [`Stop::Broken`] when a client broke the protocol or died in mid-message.
     fn none_broken(&self) -> Result<(), Stop> {
@@ -347,130 +283,6 @@ impl<'a> Settler<'a> {
         }
         running
     }
-
-    /// Lets those of `running` join the stable set that belong there. Returns whether any did.
-    async fn join_blocked(&mut self, crew: &mut impl Crew, running: &[SessionId]) -> Result<bool, LaneError> {
-        let waits = self.waits(running).await?;
-        let mut joining: Vec<_> = self
-            .stable(running, &waits)
-            .into_iter()
-            .filter(|(session, _)| running.contains(session))
-            .collect();
-        if self.asking == Asking::Soon && joining.is_empty() {
-            joining = self.lasting_waits(running, &waits);
-            self.lasting.extend(joining.iter().map(|(session, _)| *session));
-        }
-        for (session, by) in &joining {
-            crew.note_wait(*session, by);
-            self.blocked.insert(*session);
-            self.still.stop(*session, self.gate.waiting_pids(*session));
-        }
-        Ok(!joining.is_empty())
-    }
-
-    /// Asks about those that wait while no one runs. Returns whether one can go on and has been let go.
-    async fn let_go(&mut self, crew: &impl Crew) -> Result<bool, LaneError> {
-        let waits = self.waits(&[]).await?;
-        let held_up = |session: &SessionId| {
-            waits.iter().any(|wait| {
-                wait.session == *session && (!wait.by.is_empty() || self.waits_for_prepared(wait))
-            })
-        };
-        let stable = self.stable(&[], &waits);
-        let is_free = |session: &&SessionId| match self.reins {
-            // One that waits for another that is held still must not go before that one.
-            Reins::Held => !held_up(session),
-            // Without reins all that are not stably blocked run already, save those whose wait lasts.
-            Reins::Loose => {
-                !stable.contains_key(session) && (!self.lasting.contains(session) || !held_up(session))
-            }
-        };
-        let mut free: Vec<_> = self.blocked.iter().filter(is_free).copied().collect();
-        free.sort_by_key(|session| crew.open_step(*session));
-        if self.reins == Reins::Held {
-            free.truncate(1);
-        }
-        for session in &free {
-            self.unblock(*session);
-            // What it reported is over. It may go on to another lock in the same statement, and close a cycle there: held
-            // still on the strength of the old report, it would never find out.
-            self.gate.forget_lock_report(*session);
-            self.still.go(*session);
-        }
-        Ok(!free.is_empty())
-    }
-
-    /// Who holds up `running` and the blocked sessions at this moment.
-    async fn waits(&mut self, running: &[SessionId]) -> Result<Vec<HeldUp>, LaneError> {
-        let waiting = running.iter().chain(&self.blocked);
-        let pids: Vec<i32> = waiting.flat_map(|session| self.gate.waiting_pids(*session)).collect();
-        let owners = self.gate.pids();
-        let owner = |pid: i32| owners.iter().find(|(other, _)| *other == pid).map(|(_, session)| *session);
-        let held_up = |wait: Blocked| {
-            let mut by: Vec<_> = wait.by.iter().filter_map(|pid| owner(*pid)).collect();
-            by.sort();
-            by.dedup();
-            Some(HeldUp { session: owner(wait.pid)?, by, prepared: wait.by.contains(&0) })
-        };
-        Ok(self.observer.blockers(&pids).await?.into_iter().filter_map(held_up).collect())
-    }
-
-    /// Those of `running` and of the blocked sessions that are stably blocked by `waits`, with those that hold them up.
-    fn stable(&self, running: &[SessionId], waits: &[HeldUp]) -> BTreeMap<SessionId, Vec<SessionId>> {
-        // One that is held still moves no more than one at rest. That may close a cycle only where the deadlock
-        // check has been made, as a report tells; a backend on a busy machine may be asked about before it is.
-        let checked = running.iter().all(|session| self.gate.view(*session).lock_reported);
-        let as_at_rest = self.reins == Reins::Held && self.asking == Asking::OnReport && checked;
-        let moves = |session: &SessionId| {
-            running.contains(session) || (!as_at_rest && self.blocked.contains(session))
-        };
-        let mut stable: BTreeSet<SessionId> = BTreeSet::new();
-        let held_by = |wait: &HeldUp, stable: &BTreeSet<SessionId>| -> Vec<SessionId> {
-            wait.by.iter().copied().filter(|session| !moves(session) || stable.contains(session)).collect()
-        };
-        // Rounds over one answer: who waits for one that has just joined is stable too.
-        while let Some(wait) = waits.iter().find(|wait| {
-            let joins = !held_by(wait, &stable).is_empty() || self.waits_for_prepared(wait);
-            joins && !stable.contains(&wait.session)
-        }) {
-            stable.insert(wait.session);
-        }
-        // Those that hold one up are told when all have joined, whoever did first.
-        let joined = waits.iter().filter(|wait| stable.contains(&wait.session));
-        joined.map(|wait| (wait.session, held_by(wait, &stable))).collect()
-    }
-
-    /// A prepared transaction has no session, and no one of the case moves it unasked.
-    fn waits_for_prepared(&self, wait: &HeldUp) -> bool {
-        self.asking != Asking::Soon && wait.prepared
-    }
-
-    /// Those of `running` that have been seen to wait for the same sessions for a while.
-    fn lasting_waits(&mut self, running: &[SessionId], waits: &[HeldUp]) -> Vec<(SessionId, Vec<SessionId>)> {
-        let now = Instant::now();
-        let mut lasting = Vec::new();
-        for wait in waits.iter().filter(|wait| running.contains(&wait.session)) {
-            match self.seen_waiting.get(&wait.session) {
-                Some((since, before)) if before == wait => {
-                    if !wait.by.is_empty() && now - *since >= LASTING_WAIT_MIN {
-                        lasting.push((wait.session, wait.by.clone()));
-                    }
-                }
-                _ => drop(self.seen_waiting.insert(wait.session, (now, wait.clone()))),
-            }
-        }
-        lasting
-    }
-}
-
-/// Who holds up one session at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct HeldUp {
-    session: SessionId,
-    /// The sessions that do, in order.
-    by: Vec<SessionId>,
-    /// Whether a prepared transaction does.
-    prepared: bool,
 }
 
 /// Lets what backends and clients have sent, such as the notices of one that is seen to wait, arrive: it is in sockets of this

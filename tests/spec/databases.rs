@@ -67,7 +67,8 @@ fn what_is_left_is_swept_away() {
 
 #[test]
 fn a_database_that_cannot_be_swept_is_not_used_again() {
-    let prepares = "session s step a { CREATE TABLE t (v int); BEGIN; LOCK TABLE t; PREPARE TRANSACTION 'kept'; }";
+    let prepares =
+        "session s step a { CREATE TABLE t (v int); BEGIN; LOCK TABLE t; PREPARE TRANSACTION 'kept'; }";
     for leaves in ["session s step a { SELECT lo_create(4242); }", prepares] {
         let played = played(&[leaves, LOOK]);
         assert_ne!(played[0].0, played[1].0, "{leaves}");

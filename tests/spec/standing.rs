@@ -79,7 +79,8 @@ fn canary_a_setup_is_left_standing() {
     let numbers = numbers(&all_at_once(&spec(TELLING)));
     assert_eq!(numbers.len(), 21);
     let (first, then) = numbers.split_at(2);
-    let standing = then.iter().filter(|number| then.iter().filter(|other| other == number).count() > 1).count();
+    let standing =
+        then.iter().filter(|number| then.iter().filter(|other| other == number).count() > 1).count();
     assert!(first[0] != first[1] && !then.contains(&first[0]), "at first each is made anew: {numbers:?}");
     assert!(standing > 10, "then one stands: {numbers:?}");
 }
