@@ -9,7 +9,9 @@ mod asked;
 mod connection;
 mod datum;
 mod effect;
+mod faults;
 mod folder;
+mod inside;
 mod notice;
 mod pipe;
 mod record;
@@ -34,11 +36,12 @@ pub use effect::Effect;
 pub use notice::without_ids;
 pub use rewrites::{Insert, Place, Rewrites, normal};
 
-use crate::history::{Inside, Statement, Transaction};
+use crate::history::{Statement, Transaction};
 use crate::rows::{Note, Notes};
 use crate::schedule::SessionId;
 use crate::server::Endpoint;
-use connection::{Connection, Notebook, Within};
+use connection::{Connection, Notebook};
+use faults::Armed;
 use folder::GateFolder;
 use stream::Stream;
 
@@ -69,22 +72,6 @@ struct Shared {
     lost: RefCell<BTreeSet<SessionId>>,
     /// What is seen while the rows of a run are followed.
     notebook: Notebook,
-}
-
-/// A link that is lost at the next commit.
-#[derive(Clone, Copy, Debug)]
-struct Armed {
-    /// Who brought that about. It never befalls the session itself.
-    by: SessionId,
-    /// Whose commit; anybody's when none is named.
-    whom: Option<SessionId>,
-    cut: Cut,
-}
-
-impl Armed {
-    fn is_for(&self, session: SessionId) -> bool {
-        session != self.by && self.whom.is_none_or(|whom| whom == session)
-    }
 }
 
 /// A connection and the way to wake its relay.
@@ -230,41 +217,6 @@ impl Gate {
         view
     }
 
-    /// Where `session` stands inside a statement, if it does.
-    pub fn inside(&self, session: SessionId) -> Option<Inside> {
-        let connections = self.shared.connections.borrow();
-        let of_session = connections.values().filter(|link| link.connection.session == session);
-        of_session.map(|link| &link.connection).find_map(|connection| match connection.within() {
-            Within::AtGate(at) => Some(at.as_ref().clone()),
-            _ => None,
-        })
-    }
-
-    /// Lets `session` go on from its gate inside a statement. Returns the backend that has to be let go, if it stands at one.
-    pub fn leave_inside(&self, session: SessionId) -> Option<i32> {
-        self.leave(|connection| connection.session == session && connection.is_inside())
-    }
-
-    /// Lets a backend go on from a gate inside a statement at which nobody has a choice. Returns which, if there is one.
-    pub fn leave_on_the_way(&self) -> Option<i32> {
-        self.leave(|connection| matches!(connection.within(), Within::OnTheWay(_)))
-    }
-
-    fn leave(&self, is_meant: impl Fn(&Connection) -> bool) -> Option<i32> {
-        let mut connections = self.shared.connections.borrow_mut();
-        let connection =
-            connections.values_mut().map(|link| &mut link.connection).find(|one| is_meant(one))?;
-        connection.leave_gate();
-        Some(connection.pid)
-    }
-
-    /// Whether backend `pid` has not told yet that it was let go.
-    pub fn is_being_let_go(&self, pid: i32) -> bool {
-        let connections = self.shared.connections.borrow();
-        let mut all = connections.values().map(|link| &link.connection);
-        all.any(|connection| connection.pid == pid && matches!(connection.within(), Within::LetGo(_)))
-    }
-
     /// Forgets that a backend of `session` has reported a wait: it has been granted its lock. Should it wait again in the
     /// same statement, it will report that wait, too, once its deadlock check is made.
     pub fn forget_lock_report(&self, session: SessionId) {
@@ -307,38 +259,6 @@ impl Gate {
             link.send();
         }
         !begun.is_empty()
-    }
-
-    /// Lets the next commit of `whom`, of any session but `by` when none is named, lose its link.
-    pub fn cut_at_commit(&self, by: SessionId, whom: Option<SessionId>, cut: Cut) {
-        self.shared.armed.borrow_mut().push(Armed { by, whom, cut });
-    }
-
-    fn take_armed(&self, session: SessionId) -> Option<Cut> {
-        let mut armed = self.shared.armed.borrow_mut();
-        let at = armed.iter().position(|one| one.is_for(session))?;
-        Some(armed.remove(at).cut)
-    }
-
-    /// Forgets the links that were to be lost, and those that were.
-    pub fn disarm(&self) {
-        self.shared.armed.borrow_mut().clear();
-        self.shared.lost.borrow_mut().clear();
-    }
-
-    /// Ends the connections of `session` as an administrator does it.
-    pub fn terminate(&self, session: SessionId) {
-        for link in self.shared.connections.borrow_mut().values_mut() {
-            if link.connection.session == session {
-                link.connection.terminate();
-                link.wake.notify_one();
-            }
-        }
-    }
-
-    /// Whether `session` has lost a connection since this was last asked.
-    pub fn take_lost(&self, session: SessionId) -> bool {
-        self.shared.lost.borrow_mut().remove(&session)
     }
 
     /// What was asked and answered on the connections of `session` since this was last asked.
