@@ -2,6 +2,7 @@
 //! share nothing: each has a thread and a database of its own, for predicate locks on a shared small table would make
 //! lanes abort one another.
 
+mod between;
 mod options;
 mod traces;
 
@@ -9,16 +10,13 @@ use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use sqlx::ConnectOptions;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tracing::Instrument;
 
 use self::options::settings;
 pub use self::options::{LaneError, LaneOptions};
-use self::traces::{leaves_traces, set_level, taken_back};
+use self::traces::leaves_traces;
 use super::observer::Observer;
 use super::run::{Operations, Weaver, in_words};
 use super::seat::Seat;
@@ -35,9 +33,7 @@ use crate::history::{
 };
 use crate::isolation::Isolation;
 use crate::rows::{self, Catalog, Lying, Rows};
-use crate::schedule::SessionId;
-use crate::server::Endpoint;
-use crate::subject::{Faults, Flow, Session, SessionClock, Subject};
+use crate::subject::{Flow, Session, Subject};
 
 /// A history and the choices that led to it.
 #[derive(Clone, Debug)]
@@ -287,113 +283,6 @@ impl<S: Subject> Lane<S> {
         for statement in statements {
             self.observer.wrote(self.surveyor.changes(&statement.sql), versions(statement));
         }
-    }
-
-    /// Brings back the first state, at this level.
-    async fn prepare(&mut self, isolation: Isolation) -> Result<(), LaneError> {
-        self.observer.reset().await?;
-        self.seat_backends();
-        self.gate.disarm();
-        // What a connection did wrong since the last case ended is not this one's fault.
-        drop(self.gate.take_broken());
-        if isolation != self.isolation {
-            self.isolation = isolation;
-            self.gate.set_settings(settings(&self.options, isolation));
-            self.gate.inject(&set_level(isolation));
-            self.quiesce().await;
-        }
-        Ok(())
-    }
-
-    /// Brings the backends here that have come since the last case: sessions connect when they first need to.
-    fn seat_backends(&mut self) {
-        for (pid, _) in self.gate.pids() {
-            if pid != 0 && self.seated.insert(pid) {
-                self.seat.bring(pid);
-            }
-        }
-    }
-
-    /// Takes back what the sessions may have left in their connections: settings, advisory locks, channels, cursors,
-    /// temporary tables, statements prepared by name. Those that a driver prepares by its protocol stay: it counts on them.
-    async fn clean(&mut self) {
-        self.gate.inject(&taken_back(self.isolation));
-        self.quiesce().await;
-    }
-
-    /// Waits until the server owes no answer.
-    async fn quiesce(&self) {
-        let deadline = Instant::now() + self.options.limits.step;
-        while Instant::now() < deadline && self.busy() {
-            // The limit is asked again at least this often.
-            const ASK_EVERY: Duration = Duration::from_millis(20);
-            let _ = tokio::time::timeout(ASK_EVERY, self.gate.changed()).await;
-        }
-    }
-
-    fn busy(&self) -> bool {
-        SessionId::first(self.sessions.len()).any(|session| self.gate.view(session).under_way)
-    }
-
-    /// Ends whatever the sessions' backends do, and gives the sessions new pools.
-    async fn replace_sessions(&mut self) -> Result<(), LaneError> {
-        let pids: Vec<i32> =
-            self.gate.pids().into_iter().map(|(pid, _)| pid).filter(|pid| *pid != 0).collect();
-        self.observer.terminate(&pids).await?;
-        for session in &self.sessions {
-            // Closing waits for connections that an operation still holds, and may hold for ever.
-            drop(session.pool.close());
-        }
-        self.sessions.clear();
-        self.seated.clear();
-        self.quiesce_connections().await;
-        self.make_sessions();
-        Ok(())
-    }
-
-    async fn quiesce_connections(&self) {
-        let deadline = Instant::now() + self.options.limits.step;
-        while Instant::now() < deadline && self.gate.connections() > 0 {
-            const ASK_EVERY: Duration = Duration::from_millis(20);
-            let _ = tokio::time::timeout(ASK_EVERY, self.gate.changed()).await;
-        }
-        drop(self.gate.take_broken());
-        for session in SessionId::first(self.options.sessions) {
-            drop(self.gate.take_statements(session));
-        }
-    }
-
-    fn make_sessions(&mut self) {
-        let make = |id: SessionId| {
-            let (folder, port) = self.gate.address(id);
-            let options = &self.options;
-            let mut connect = PgConnectOptions::new_without_pgpass()
-                .socket(&folder)
-                .port(port)
-                .username(&options.user)
-                .database(&options.database)
-                .disable_statement_logging();
-            if let Some(password) = &options.password {
-                connect = connect.password(password);
-            }
-            // As libpq and other drivers read it, too: without the parameters that are sqlx's own.
-            let url = Endpoint::Unix { folder, port }.url(
-                &options.user,
-                options.password.as_deref(),
-                &options.database,
-            );
-            // The connections are kept for the lane's life, and what they do is decided by the case alone.
-            let pool = PgPoolOptions::new()
-                .max_connections(self.subject.connections())
-                .test_before_acquire(false)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .acquire_timeout(options.limits.step * 2)
-                .connect_lazy_with(connect);
-            let clock = SessionClock::new(self.gate.notifier());
-            Session { id, url, pool, clock, faults: Faults::new(self.gate.notifier()) }
-        };
-        self.sessions = SessionId::first(self.options.sessions).map(make).collect();
     }
 }
 
