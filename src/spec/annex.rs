@@ -14,7 +14,7 @@ use super::carries::{changes_tables, takes_advisory_locks};
 use super::error::PlayError;
 use super::listed::RunError;
 use super::play::Played;
-use super::room::{Room, holds_advisory_locks, leaves_nothing};
+use super::room::{Room, holds_advisory_locks, leaves_nothing, leaves_tables};
 use super::stage::{Stage, StageError, StageOptions};
 use super::syntax::{Permutation, Spec};
 use super::transcript::Transcript;
@@ -42,8 +42,10 @@ pub(super) struct Part {
 pub(super) enum Asking {
     Nothing,
     AdvisoryLocks,
-    /// Also tables and whatever else teardown has not taken away.
+    /// Also tables and the like that its steps have taken from the teardown's reach.
     Tables,
+    /// Also whatever else teardown has not taken away.
+    Everything,
 }
 
 impl Asking {
@@ -60,7 +62,8 @@ impl Asking {
         match self {
             Self::Nothing => false,
             Self::AdvisoryLocks => holds_advisory_locks(stage).await.unwrap_or(true),
-            Self::Tables => !leaves_nothing(stage).await.unwrap_or(false),
+            Self::Tables => leaves_tables(stage).await.unwrap_or(true),
+            Self::Everything => !leaves_nothing(stage).await.unwrap_or(false),
         }
     }
 }
@@ -138,7 +141,7 @@ impl Part {
             let told = Told::by(stage, &self.spec, self.room, order).await;
             let broken = told.played.is_err();
             // The text may not tell everything: what setup, steps and teardown do together shows in the first.
-            let asking = if number == 0 { Asking::Tables } else { self.asking };
+            let asking = if number == 0 { Asking::Everything } else { self.asking };
             let leaves = broken || stage.has_open_transaction() || asking.finds_something(stage).await;
             let ends = broken || (leaves && self.turns.leaving == Leaving::Ends);
             if ends {

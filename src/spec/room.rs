@@ -220,6 +220,12 @@ pub(super) async fn leaves_nothing(stage: &mut Stage) -> Result<bool, sqlx::Erro
     sqlx::query_scalar(AssertSqlSafe(nothing)).fetch_one(stage.observer.connection()).await
 }
 
+/// Whether setup, steps and teardown have left a table or the like, or an advisory lock.
+pub(super) async fn leaves_tables(stage: &mut Stage) -> Result<bool, sqlx::Error> {
+    let tables = format!("SELECT {HOLDS_ADVISORY_LOCKS} OR EXISTS (SELECT FROM pg_class WHERE oid >= 16384)");
+    sqlx::query_scalar(AssertSqlSafe(tables)).fetch_one(stage.observer.connection()).await
+}
+
 /// Whether a session of this database holds an advisory lock.
 pub(super) async fn holds_advisory_locks(stage: &mut Stage) -> Result<bool, sqlx::Error> {
     let holds = format!("SELECT {HOLDS_ADVISORY_LOCKS}");
