@@ -4,8 +4,8 @@
 //! `cargo bench --bench spec [-- --rounds N --rooms N --specs FOLDER]`
 //!
 //! A spec is timed from its text to its whole output: the tester's process with all that it does, and ours as `cargo xtask
-//! spec --jobs 1` runs it, in rooms that others were played in before. The two take turns, with a rest between them, and
-//! the shortest round of each counts: other work on the machine only ever makes one longer.
+//! spec --jobs 1` runs it, in rooms that others were played in before. The two take turns, each when the other
+//! has gone, and the shortest round of each counts: other work on the machine only ever makes one longer.
 //! Before anything is timed the two outputs are compared. Without `--specs` the specs of this folder and PostgreSQL's own
 //! are run, where those lie beside the checkout.
 
@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use pgweave::campaign::shared_server;
 use pgweave::server::{Database, Endpoint, Server};
 use pgweave::spec::{Go, House, Permutation, Played, Spec, StageOptions, Transcript, parse, run_listed};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 
 /// What a spec does, as far as its speed goes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,9 +50,6 @@ struct Subject {
     ours: Vec<Duration>,
 }
 
-/// Between two runs: what one leaves the server to do, such as backends that end, is no part of the other's time.
-const REST: Duration = Duration::from_millis(20);
-
 fn main() {
     let rounds = number("--rounds").unwrap_or(5);
     let server = on_a_runtime(shared_server()).expect("a server");
@@ -63,6 +61,7 @@ fn main() {
         let database = server.create_database().await.expect("a database");
         // Its processes run wherever the system puts them: they are started by a thread that keeps to no core.
         let theirs = beside(&tester, &server, &database);
+        let mut onlooker = database.connect_options().connect().await.expect("a connection");
         let rooms =
             number("--rooms").unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let mut house = House::on(&server, rooms);
@@ -75,20 +74,29 @@ fn main() {
         }
         for _ in 0..rounds {
             for subject in &mut subjects {
-                std::thread::sleep(REST);
                 let started = Instant::now();
                 theirs(&subject.text);
                 subject.theirs.push(started.elapsed());
-                std::thread::sleep(REST);
+                // Its backends still end when it has, and that is no part of our time.
+                until_gone(&mut onlooker).await;
                 let started = Instant::now();
                 ours(&mut house, subject).await;
                 subject.ours.push(started.elapsed());
             }
         }
         tell(&server, &subjects, rounds, rooms);
+        onlooker.close().await.expect("a goodbye");
         house.close().await.expect("dropped databases");
         server.drop_database(database).await.expect("a dropped database");
     });
+}
+
+/// Waits until nobody else is in the tester's database.
+async fn until_gone(onlooker: &mut PgConnection) {
+    const OTHERS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    while sqlx::query_scalar::<_, i64>(OTHERS).fetch_one(&mut *onlooker).await.expect("an answer") > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 fn number(flag: &str) -> Option<usize> {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 use super::batch::on_local_set;
 use super::carries::{changes_tables, takes_advisory_locks};
@@ -15,7 +16,7 @@ use super::error::PlayError;
 use super::listed::RunError;
 use super::play::Played;
 use super::room::{Room, holds_advisory_locks, leaves_nothing, leaves_tables};
-use super::stage::{Stage, StageError, StageOptions};
+use super::stage::{Stage, StageOptions};
 use super::syntax::{Permutation, Spec};
 use super::transcript::Transcript;
 use crate::server::{Server, ServerError};
@@ -159,7 +160,7 @@ impl Part {
 /// What a room is asked.
 enum Asked {
     Play(Part),
-    Tidy,
+    Tidy(oneshot::Sender<Result<(), ServerError>>),
 }
 
 /// A room on a thread of its own.
@@ -182,9 +183,11 @@ impl Annex {
         self.ask(Asked::Play(part));
     }
 
-    /// Has it make room for the next spec.
-    pub(super) fn tidy(&self) {
-        self.ask(Asked::Tidy);
+    /// Has it make room for the next spec, and tell when it has.
+    pub(super) fn tidy(&self) -> oneshot::Receiver<Result<(), ServerError>> {
+        let (tell, told) = oneshot::channel();
+        self.ask(Asked::Tidy(tell));
+        told
     }
 
     fn ask(&self, asked: Asked) {
@@ -219,18 +222,17 @@ impl Drop for Annex {
 async fn serve(mut room: Room, mut asks: UnboundedReceiver<Asked>) -> Result<(), ServerError> {
     // The stage of a permutation that left something: whether another goes on there shows in what is asked next.
     let mut left: Option<Stage> = None;
-    let mut could_not_tidy = None;
     while let Some(asked) = asks.recv().await {
         match asked {
-            Asked::Tidy => {
+            Asked::Tidy(tell) => {
                 drop(left.take());
-                could_not_tidy = room.tidy().await.err();
+                // Whoever does not listen any more wants to know no more.
+                let _ = tell.send(room.tidy().await);
             }
             Asked::Play(part) => {
-                let stage = match (could_not_tidy.take(), left.take()) {
-                    (Some(error), _) => Err(StageError::from(error)),
-                    (None, Some(stage)) => Ok(stage),
-                    (None, None) => room.stage(&part.spec, &part.name, part.options).await,
+                let stage = match left.take() {
+                    Some(stage) => Ok(stage),
+                    None => room.stage(&part.spec, &part.name, part.options).await,
                 };
                 match stage {
                     Err(error) => drop(part.tell.send(Err(error.into()))),

@@ -32,6 +32,8 @@ const IS_EMPTY: &str = "
    AND NOT EXISTS (SELECT FROM pg_conversion WHERE oid >= 16384)
    AND NOT EXISTS (SELECT FROM pg_foreign_data_wrapper)
    AND NOT EXISTS (SELECT FROM pg_default_acl)
+   AND EXISTS (SELECT FROM pg_namespace n JOIN pg_init_privs i ON i.objoid = n.oid AND i.classoid = 'pg_namespace'::regclass
+                WHERE n.nspname = 'public' AND n.nspacl = i.initprivs)
    AND NOT EXISTS (SELECT FROM pg_event_trigger)
    AND NOT EXISTS (SELECT FROM pg_publication)
    AND NOT EXISTS (SELECT FROM pg_largeobject_metadata)
@@ -73,10 +75,15 @@ impl House {
     /// Makes room for the next spec: nothing of the last one is left.
     ///
     /// # Errors
-    /// When the first room's database cannot be dropped. Where another's cannot, the next spec to be played there is told.
+    /// When a database that is not empty cannot be dropped.
     pub async fn tidy(&mut self) -> Result<(), ServerError> {
-        self.annexes.iter().for_each(Annex::tidy);
-        self.first.tidy().await
+        let others: Vec<_> = self.annexes.iter().map(Annex::tidy).collect();
+        let mut tidied = self.first.tidy().await;
+        for other in others {
+            // One that has panicked tells that when it is joined.
+            tidied = tidied.and(other.await.unwrap_or(Ok(())));
+        }
+        tidied
     }
 
     /// Drops the databases.
@@ -173,7 +180,7 @@ impl Room {
         let mut stage = self.stage.take();
         let left = std::mem::take(&mut self.left);
         let is_clean = match &mut stage {
-            Some(stage) => is_clean(stage, left).await,
+            Some(stage) => clean(stage, left).await,
             None => false,
         };
         if is_clean {
@@ -200,15 +207,16 @@ impl Room {
     }
 }
 
-/// Whether a stage is as it was when it was opened, in a database in which nothing is. What cannot be asked is not.
-async fn is_clean(stage: &mut Stage, left: Left) -> bool {
+/// Makes a stage as it was when it was opened, in a database in which nothing is. Returns whether it is; what cannot be asked
+/// is not.
+async fn clean(stage: &mut Stage, left: Left) -> bool {
     let is_reset = stage.clear().await.unwrap_or(false)
         && match left {
             Left::Nothing if !stage.has_open_transaction() => true,
             _ => stage.reset().await.unwrap_or(false),
         };
     let pids = stage.pids();
-    is_reset && is_alone_and_empty(stage.observer.connection(), &pids).await.unwrap_or(false)
+    is_reset && empty(stage.observer.connection(), &pids).await.unwrap_or(false)
 }
 
 /// Whether setup and teardown have left nothing, in the database nor in a session.
@@ -232,9 +240,9 @@ pub(super) async fn holds_advisory_locks(stage: &mut Stage) -> Result<bool, sqlx
     sqlx::query_scalar(AssertSqlSafe(holds)).fetch_one(stage.observer.connection()).await
 }
 
-/// Backends that have been told to go, or whose client has gone, are waited for. What a spec has left is swept away, where that
-/// can be done.
-async fn is_alone_and_empty(connection: &mut PgConnection, pids: &[i32]) -> Result<bool, sqlx::Error> {
+/// Waits for backends that have been told to go, or whose client has gone, and sweeps away what a spec has left. Returns whether
+/// nothing and nobody is there any more.
+async fn empty(connection: &mut PgConnection, pids: &[i32]) -> Result<bool, sqlx::Error> {
     /// Far longer than a backend needs to go. One that stays is none that was told to.
     const GOING_MAX: Duration = Duration::from_secs(5);
     const LOOK_EVERY: Duration = Duration::from_millis(1);

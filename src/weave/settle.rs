@@ -44,6 +44,7 @@ const ASK_EVERY_MIN: Duration = Duration::from_millis(2);
 const ASK_EVERY_MAX: Duration = Duration::from_millis(50);
 /// First time before a question where they are asked soon: longer than a short statement takes. It doubles too.
 const ASK_SOON_MIN: Duration = Duration::from_micros(250);
+
 /// Why a run stops before its end.
 #[derive(Debug)]
 pub(crate) enum Stop {

@@ -69,7 +69,12 @@ fn what_is_left_is_swept_away() {
 fn a_database_that_cannot_be_swept_is_not_used_again() {
     let prepares =
         "session s step a { CREATE TABLE t (v int); BEGIN; LOCK TABLE t; PREPARE TRANSACTION 'kept'; }";
-    for leaves in ["session s step a { SELECT lo_create(4242); }", prepares] {
+    for leaves in [
+        "session s step a { SELECT lo_create(4242); }",
+        "session s step a { REVOKE USAGE ON SCHEMA public FROM public; }",
+        "session s step a { DROP SCHEMA public; CREATE SCHEMA public; }",
+        prepares,
+    ] {
         let played = played(&[leaves, LOOK]);
         assert_ne!(played[0].0, played[1].0, "{leaves}");
         assert!(finds_nothing(&played[1].1), "{}", played[1].1);

@@ -12,6 +12,7 @@ mod held_up;
 mod loud;
 mod original;
 mod postgres;
+mod released;
 mod spread;
 mod standing;
 

@@ -1,4 +1,4 @@
-//! Who waits for whom, and whose wait is stable: rules 2 and 4 of the settling.
+//! Who waits for whom, and whose wait is stable: rules 2 and 4 of the settling. When to ask is never decided here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

@@ -1,0 +1,55 @@
+//! Who waits is let go by a step that waits itself, and by one that ends by itself: both are seen at once.
+
+use pgweave::spec::StageOptions;
+
+use super::{in_house, listed, server, spec};
+
+const TABLE: &str = "
+setup { CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 0), (2, 0); }
+teardown { DROP TABLE t; }";
+
+/// What a spec writes after its setup.
+fn written(text: &str) -> String {
+    let spec = spec(&format!("{TABLE}{text}"));
+    in_house(&server(), async |house| {
+        let (out, ended) = listed(&spec, "released", house, StageOptions::default()).await;
+        ended.expect("it can be played");
+        String::from_utf8(out.result).expect("text")
+    })
+}
+
+/// Whether `later` stands after `earlier`, and both do.
+fn in_order(text: &str, earlier: &str, later: &str) -> bool {
+    matches!((text.find(earlier), text.find(later)), (Some(one), Some(other)) if one < other)
+}
+
+#[test]
+fn a_step_that_commits_and_then_waits_lets_others_go() {
+    let written = written(
+        "session s1 setup { BEGIN; } step a { UPDATE t SET v = 1 WHERE id = 1; }
+                    step b { COMMIT; UPDATE t SET v = 1 WHERE id = 2; }
+         session s2 step w { UPDATE t SET v = 2 WHERE id = 1; }
+         session s3 setup { BEGIN; } step h { UPDATE t SET v = 3 WHERE id = 2; } step e { COMMIT; }
+         permutation h a w b e",
+    );
+    assert!(in_order(
+        &written,
+        "step b: COMMIT; UPDATE t SET v = 1 WHERE id = 2; <waiting ...>",
+        "step w: <..."
+    ));
+    assert!(in_order(&written, "step w: <... completed>", "step e: COMMIT;"), "{written}");
+}
+
+#[test]
+fn one_whose_wait_ends_by_itself_lets_others_go() {
+    let written = written(
+        "session s1 setup { BEGIN; } step a { UPDATE t SET v = 1 WHERE id = 1; } step e { COMMIT; }
+         session s2 setup { BEGIN; SET LOCAL lock_timeout = '100ms'; }
+                    step h { UPDATE t SET v = 2 WHERE id = 2; }
+                    step x { UPDATE t SET v = 2 WHERE id = 1; } step r { ROLLBACK; }
+         session s3 step y { UPDATE t SET v = 3 WHERE id = 2; }
+         permutation a h x y r e",
+    );
+    assert!(in_order(&written, "step y: UPDATE t SET v = 3 WHERE id = 2; <waiting ...>", "lock timeout"));
+    assert!(in_order(&written, "step y: <... completed>", "step r: ROLLBACK;"), "{written}");
+}
