@@ -19,18 +19,27 @@ pub const CASES: u64 = 200;
 /// Operations of one session of a random program, at the most.
 const OPERATIONS_MAX: usize = 3;
 
-/// Lanes, where nobody says how many: three a core keep the cores busy while backends sleep before they report a wait, and
-/// more of them take longer to open than a short campaign lasts.
+/// Lanes, where nobody says how many: one a core. It keeps its core busy, for hardly a wait has to be waited for, and the
+/// backends of a second one would only take its caches.
 pub fn lanes_by_default() -> usize {
-    const LANES_MAX: usize = 16;
-    std::thread::available_parallelism().map_or(3, |cores| cores.get() * 3).min(LANES_MAX)
+    cores().clamp(2, SIDE_BY_SIDE_MAX)
+}
+
+/// Small campaigns side by side, where nobody says how many: while one opens its lanes, others use the core.
+pub fn campaigns_by_default() -> usize {
+    (3 * cores()).min(SIDE_BY_SIDE_MAX)
+}
+
+const SIDE_BY_SIDE_MAX: usize = 16;
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// How so many lanes are shared out among threads, one a core at the most: the number of each thread's. While one lane waits
 /// for its server another one of the thread goes on, which costs less than a change of threads.
 pub fn lanes_of_threads(lanes: usize) -> Vec<usize> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    shares(lanes, cores.min(lanes))
+    shares(lanes, cores().min(lanes))
 }
 
 fn shares(lanes: usize, threads: usize) -> Vec<usize> {

@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use agree::{Agreement, Comparing, Disagreement, agree};
-pub use builder::{CASES, Campaign, lanes_by_default, lanes_of_threads};
+pub use builder::{CASES, Campaign, campaigns_by_default, lanes_by_default, lanes_of_threads};
 pub use compare::{Compared, compare};
 pub use error::CampaignError;
 pub use explain::Explained;

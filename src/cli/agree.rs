@@ -11,7 +11,9 @@ use serde_json::json;
 use super::Exit;
 use super::outside::Outside;
 use super::verify::Format;
-use crate::campaign::{Agreement, CampaignError, Comparing, Watch, agree, lanes_by_default, side_by_side};
+use crate::campaign::{
+    Agreement, CampaignError, Comparing, Watch, agree, campaigns_by_default, side_by_side,
+};
 use crate::explore::seed::Seed;
 use crate::isolation::Isolation;
 use crate::registry::{RegistrySubject, Variant};
@@ -35,7 +37,7 @@ pub(super) struct AgreeArgs {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Subjects that are run side by side; two a core where it is left out.
-    #[arg(long, default_value_t = lanes_by_default())]
+    #[arg(long, default_value_t = campaigns_by_default())]
     lanes: usize,
     /// How to write the result.
     #[arg(long, value_enum, default_value_t)]

@@ -14,7 +14,7 @@ use super::Exit;
 use super::exit::WrongUsage;
 use super::outside::Outside;
 use super::verify::{Format, gates};
-use crate::campaign::{Verdict, lanes_by_default, side_by_side};
+use crate::campaign::{Verdict, campaigns_by_default, side_by_side};
 use crate::explore::StrategyKind;
 use crate::isolation::Isolation;
 use crate::report::progress::Status;
@@ -51,7 +51,7 @@ pub(super) struct ZooArgs {
     #[arg(long, conflicts_with = "shrinking")]
     inside_statements: bool,
     /// Cases that run side by side; two a core where it is left out.
-    #[arg(long, default_value_t = lanes_by_default())]
+    #[arg(long, default_value_t = campaigns_by_default())]
     lanes: usize,
     /// How to write the result.
     #[arg(long, value_enum, default_value_t)]
