@@ -220,6 +220,15 @@ impl Access {
         }
     }
 
+    /// Whether a transaction that does `self` may have to wait for the end of one that has done `other`.
+    pub(super) fn waits_for(&self, other: &Self, catalogue: &Catalogue) -> bool {
+        match (self.kind, other.kind) {
+            // Numbers are drawn from a sequence without waiting.
+            (Kind::Insert, Kind::Insert) => self.collides(other, catalogue),
+            _ => self.conflicts(other, catalogue, 0),
+        }
+    }
+
     fn draws(&self, catalogue: &Catalogue) -> bool {
         let drawn = |rows: &Rows| catalogue.tables[rows.table].draws != Draws::Nothing;
         self.rows.as_ref().is_none_or(drawn)

@@ -149,6 +149,21 @@ impl Surveyor {
         !self.known(sql).reach.is_anything()
     }
 
+    /// What a statement locks and writes. One that has found no row has not.
+    pub(super) fn locks(&mut self, statement: &Statement) -> Vec<Access> {
+        if statement.row_count() == Some(0) {
+            return Vec::new();
+        }
+        let catalogue = self.catalogue.clone();
+        let locks = self.known(&statement.sql).accesses.iter().filter(|access| !access.kind.reads());
+        locks.map(|access| access.clone().bind(&statement.params, &catalogue)).collect()
+    }
+
+    /// The tables over which it judges.
+    pub(super) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     /// The tables whose rows may be others after it.
     pub(super) fn changes(&mut self, sql: &str) -> Tables {
         self.known(sql).reach.changes

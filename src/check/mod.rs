@@ -13,6 +13,7 @@ mod dependence;
 pub mod effort;
 pub mod ends;
 mod footprint;
+pub(crate) mod foresight;
 pub mod graph;
 mod narrow;
 mod put_off;

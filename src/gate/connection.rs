@@ -285,6 +285,11 @@ impl Connection {
         self.recorder.take()
     }
 
+    /// What the server has been asked and has not answered.
+    pub fn unanswered(&self) -> impl Iterator<Item = Statement> {
+        self.recorder.unanswered()
+    }
+
     /// Counts what the server has not answered as a statement without an answer.
     pub fn give_up(&mut self) {
         self.recorder.abandon();

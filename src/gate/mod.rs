@@ -270,6 +270,13 @@ impl Gate {
         left.chain(of_session.flat_map(|link| link.connection.take_statements())).collect()
     }
 
+    /// What was asked on the connections of `session` and is not answered yet.
+    pub fn unanswered(&self, session: SessionId) -> Vec<Statement> {
+        let connections = self.shared.connections.borrow();
+        let of_session = connections.values().filter(|link| link.connection.session == session);
+        of_session.flat_map(|link| link.connection.unanswered()).collect()
+    }
+
     /// Waits for no answer on the connections of `session` any more: what was asked counts as a statement without one.
     pub fn give_up(&self, session: SessionId) {
         let mut connections = self.shared.connections.borrow_mut();

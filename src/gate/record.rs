@@ -36,6 +36,15 @@ enum Expected {
 }
 
 impl Expected {
+    /// What was asked, without any answer; nothing where it is no statement.
+    fn asked(&self) -> Option<Statement> {
+        match self {
+            Self::Execute { portal, .. } => Some(asked_by(portal)),
+            Self::Query { text, .. } => Some(Statement { sql: text.sql.clone(), ..Statement::default() }),
+            _ => None,
+        }
+    }
+
     /// What was asked, with what was answered so far; nothing where it is no statement.
     fn statement(&mut self) -> Option<Statement> {
         match self {
@@ -90,11 +99,12 @@ impl Recorder {
 
     /// What the server runs now, without an answer.
     pub fn asked(&self) -> Statement {
-        match self.expected.front() {
-            Some(Expected::Execute { portal, .. }) => asked_by(portal),
-            Some(Expected::Query { text, .. }) => Statement { sql: text.sql.clone(), ..Statement::default() },
-            _ => Statement::default(),
-        }
+        self.expected.front().and_then(Expected::asked).unwrap_or_default()
+    }
+
+    /// All that the server has been asked and has not answered, without what it has answered so far.
+    pub fn unanswered(&self) -> impl Iterator<Item = Statement> {
+        self.expected.iter().filter_map(Expected::asked)
     }
 
     /// Whether answers are still to come.

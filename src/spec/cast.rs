@@ -145,6 +145,11 @@ impl Crew for Cast<'_> {
         self.unlocks || !self.last.is_some_and(waits)
     }
 
+    /// A step that is not answered when its backend has had its turn waits, more often than not.
+    fn may_wait(&mut self) -> bool {
+        true
+    }
+
     fn note_wait(&mut self, session: SessionId, by: &[SessionId]) {
         let Some(number) = self.open_step(session) else { return };
         let record = &mut self.steps[number];

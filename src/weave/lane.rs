@@ -26,6 +26,7 @@ use super::{LockReports, story};
 use crate::case::{Case, Gates};
 use crate::check::catalogue;
 use crate::check::coverage::{Connections, Surveyor};
+use crate::check::foresight::Foresight;
 use crate::explore::{Choice, Strategy};
 use crate::gate::{Begins, Gate, Mode, View};
 use crate::history::{
@@ -59,6 +60,7 @@ pub struct Lane<S: Subject> {
     options: LaneOptions,
     observer: Observer,
     surveyor: Surveyor,
+    foresight: Foresight,
     gate: Gate,
     seat: Rc<Seat>,
     /// The sessions' backends that have been brought there.
@@ -93,11 +95,13 @@ impl<S: Subject> Lane<S> {
             _ => Connections::Several,
         };
         let surveyor = Surveyor::new(observer.catalogue().clone(), connections);
+        let foresight = Foresight::new(observer.catalogue().clone());
         let mut lane = Self {
             subject,
             options,
             observer,
             surveyor,
+            foresight,
             gate,
             seat,
             seated: BTreeSet::new(),
@@ -141,7 +145,14 @@ impl<S: Subject> Lane<S> {
         };
         let limits = self.options.limits;
         let weaver = Weaver {
-            crew: Operations::new(&self.subject, &self.gate, &self.sessions, &case.sessions, story.clone()),
+            crew: Operations::new(
+                &self.subject,
+                &self.gate,
+                &self.sessions,
+                &case.sessions,
+                &mut self.foresight,
+                story.clone(),
+            ),
             settler: Settler::new(&self.gate, &mut self.observer, limits.step, asking, self.options.reins)
                 .gates(case.gates),
             limits,

@@ -6,6 +6,9 @@
 //! case never more than one runs. A backend in a lock wait holds nothing that others need to make progress, save the
 //! locks that they would have to wait for anyhow.
 //!
+//! There is one moment in which it holds more: in its deadlock check no one else can ask for a lock. A backend is stopped before
+//! that can be due, or when it is over; and where neither is known, a question that is not answered gives it the time to end.
+//!
 //! Only backends of a server on this machine that belongs to pgweave can be held. Elsewhere waiters race as they
 //! always do, and a case in which two are woken at once may have more than one history.
 
@@ -47,6 +50,16 @@ impl Still {
         if let Some(pids) = self.pids.remove(&session) {
             self.signal(&pids, Signal::CONT);
         }
+    }
+
+    /// Lets all that are held still run for a moment, until they are held again.
+    pub(super) fn slacken(&self) {
+        self.pids.values().for_each(|pids| self.signal(pids, Signal::CONT));
+    }
+
+    /// Holds those again that were to run for a moment.
+    pub(super) fn tighten(&self) {
+        self.pids.values().for_each(|pids| self.signal(pids, Signal::STOP));
     }
 
     /// Lets every backend go.

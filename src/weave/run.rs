@@ -69,6 +69,7 @@ impl<S: Subject> Weaver<'_, S> {
             let chosen = strategy.choose(&runnable, last);
             last = Some(chosen);
             self.trace.push(Choice { runnable, chosen });
+            self.settler.about_to_release();
             if let Some(pid) = self.crew.release(chosen) {
                 self.settler.go_on(pid).await?;
             }

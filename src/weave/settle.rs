@@ -11,16 +11,18 @@
 //! 4. When no one runs, ask once more about those that joined: the step may have granted one its lock. The one that
 //!    has waited longest is let go, and all begins again; when none has been granted anything, all is settled.
 //!
-//! A cycle never becomes stable; the deadlock detector ends it. Where backends report their waits, a session is asked about only
+//! A cycle never becomes stable; the deadlock detector ends it. Where backends report their waits, a session is asked about
 //! when it has reported: the one deadlock check of that wait is then spent, and the session that closes a cycle is its only
-//! possible victim. One that is granted its lock may wait again in the same statement, and must report that, too. Where
-//! they are not made to ([`Asking::Soon`]), a wait that is seen for as long as PostgreSQL's isolation tester looks is a
-//! wait too, be it part of a cycle or not.
+//! possible victim. One that is granted its lock may wait again in the same statement, and must report that, too. A wait that is
+//! foreseen is asked about at once: its backend can be held still before its check is due, and what is held still closes no
+//! cycle. Where they are not made to report ([`Asking::Soon`]), a wait that is seen for as long as PostgreSQL's isolation
+//! tester looks is a wait too, be it part of a cycle or not.
 //!
 //! Nothing here knows what the sessions are: a subject's operations and a spec's steps are settled alike.
 
 mod crew;
 mod gates;
+mod questions;
 mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,15 +37,8 @@ use crate::case::Gates;
 use crate::gate::Gate;
 use crate::schedule::SessionId;
 pub(crate) use crew::{Crew, Rest};
+use questions::{ASK_EVERY_MIN, Early, Questions};
 use waits::HeldUp;
-
-/// Until this has passed, a wait is expected to be reported by the backend that waits.
-const REPORT_WAIT_MAX: Duration = Duration::from_millis(20);
-/// First time between two questions where no event comes; it doubles up to [`ASK_EVERY_MAX`].
-const ASK_EVERY_MIN: Duration = Duration::from_millis(2);
-const ASK_EVERY_MAX: Duration = Duration::from_millis(50);
-/// First time before a question where they are asked soon: longer than a short statement takes. It doubles too.
-const ASK_SOON_MIN: Duration = Duration::from_micros(250);
 
 /// Why a run stops before its end.
 #[derive(Debug)]
@@ -97,6 +92,8 @@ pub(crate) struct Settler<'a> {
     one_is_free: bool,
     /// Since when those that run have been seen to wait, where questions are asked soon.
     seen_waiting: BTreeMap<SessionId, (Instant, HeldUp)>,
+    /// Before anything was released whose backends run now.
+    released: Instant,
     /// Those whose wait has lasted, in this settling.
     lasting: BTreeSet<SessionId>,
     /// The backends that stop at gates inside statements; none where no one does.
@@ -125,6 +122,7 @@ impl<'a> Settler<'a> {
             blocked: BTreeSet::new(),
             one_is_free: false,
             seen_waiting: BTreeMap::new(),
+            released: Instant::now(),
             lasting: BTreeSet::new(),
             gated: None,
             alarm: Alarm::default(),
@@ -141,6 +139,11 @@ impl<'a> Settler<'a> {
     /// The sessions that are stably blocked.
     pub(crate) fn blocked(&self) -> &BTreeSet<SessionId> {
         &self.blocked
+    }
+
+    /// A step is released next.
+    pub(crate) fn about_to_release(&mut self) {
+        self.released = Instant::now();
     }
 
     /// The connection beside the gate.
@@ -166,15 +169,9 @@ impl<'a> Settler<'a> {
     /// Waits until each session is at rest or stably blocked.
     pub(crate) async fn settle(&mut self, crew: &mut impl Crew) -> Result<(), Stop> {
         let started = Instant::now();
-        let mut ask_every = match self.asking {
-            Asking::Soon => ASK_SOON_MIN,
-            Asking::OnReport => REPORT_WAIT_MAX,
-            Asking::Late => ASK_EVERY_MIN,
-        };
-        let mut silent = false;
+        let early = if self.may_ask_early() { Early::IfForeseen } else { Early::No };
+        let mut questions = Questions::new(self.asking, early);
         let mut is_late = false;
-        // Since when a report of a wait could have come.
-        let mut awaited = started;
         self.lasting.clear();
         self.seen_waiting.clear();
         loop {
@@ -190,17 +187,23 @@ impl<'a> Settler<'a> {
                 let ask =
                     self.one_is_free || crew.may_have_released() || self.observer.has_unlocking_functions();
                 if ask && self.let_go(crew).await? {
-                    (silent, awaited) = (false, Instant::now());
+                    questions.begin_anew();
                     continue;
                 }
                 self.one_is_free = false;
                 if self.asking == Asking::Soon {
-                    catch_up().await;
+                    catch_up(TURNS_TO_CLIENT).await;
                 }
                 return Ok(());
             }
             let reported = running.iter().all(|session| self.gate.view(*session).lock_reported);
-            if (reported || silent) && self.join_blocked(crew, &running).await? {
+            if (reported || questions.is_due()) && self.join_blocked(crew, &running).await? {
+                continue;
+            }
+            questions.put(self.released);
+            if questions.foresee(|| crew.may_wait()) {
+                // Its backend has had its turn on this core since it was released: what it has answered is read first.
+                catch_up(TURNS_TO_GATE).await;
                 continue;
             }
             let left = self.limit.saturating_sub(started.elapsed());
@@ -210,14 +213,19 @@ impl<'a> Settler<'a> {
                 }
                 // Code that held this thread, of another lane or of the subject, is no reason: what came meanwhile is read first.
                 is_late = true;
-                catch_up().await;
+                catch_up(TURNS_TO_CLIENT).await;
                 continue;
             }
-            if self.pause(ask_every.min(left)).await? == Heard::Nothing {
-                silent = self.asking != Asking::OnReport || awaited.elapsed() > REPORT_WAIT_MAX;
-                ask_every = (ask_every * 2).min(ASK_EVERY_MAX);
+            if self.pause(questions.wait().min(left)).await? == Heard::Nothing {
+                questions.heard_nothing();
             }
         }
+    }
+
+    /// Whether a wait may be asked about before an event or a while tells of it: only where the backend is on this core, and
+    /// can be held still before its deadlock check is due.
+    fn may_ask_early(&self) -> bool {
+        self.asking != Asking::Late && self.reins == Reins::Held && self.gated.is_none()
     }
 
     /// # Errors
@@ -286,12 +294,15 @@ impl<'a> Settler<'a> {
     }
 }
 
+/// Turns of the runtime in which what backends have sent comes to the gate.
+const TURNS_TO_GATE: usize = 2;
+/// And from there to the client, and what that sends then to the gate.
+const TURNS_TO_CLIENT: usize = 6;
+
 /// Lets what backends and clients have sent, such as the notices of one that is seen to wait, arrive: it is in sockets of this
-/// machine by then, and each turn of the runtime moves it by one socket, from the server to the gate and from
-/// the gate to the client.
-async fn catch_up() {
-    const TURNS: usize = 6;
-    for _ in 0..TURNS {
+/// machine by then, and each turn of the runtime moves it by one socket.
+async fn catch_up(turns: usize) {
+    for _ in 0..turns {
         tokio::task::yield_now().await;
     }
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tracing::{Instrument, Span};
 
+use crate::check::foresight::Foresight;
 use crate::gate::{Cut, Effect, Gate};
 use crate::history::{Action, Failure, Fault, OpId, Outcome, Statement, Step, Transaction};
 use crate::schedule::SessionId;
@@ -54,6 +55,8 @@ pub(in crate::weave) struct Operations<'a, S: Subject> {
     pub(super) steps: Vec<Step>,
     /// The session whose backends were ended by the step that was released last.
     ended: Option<SessionId>,
+    /// What the sessions' transactions hold.
+    foresight: &'a mut Foresight,
     /// The span of the case.
     story: Span,
 }
@@ -65,6 +68,7 @@ impl<'a, S: Subject> Operations<'a, S> {
         gate: &'a Gate,
         sessions: &'a [Session],
         programs: &[Vec<S::Op>],
+        foresight: &'a mut Foresight,
         story: Span,
     ) -> Self {
         let slot = |ops: &Vec<S::Op>| Slot {
@@ -75,6 +79,7 @@ impl<'a, S: Subject> Operations<'a, S> {
             effect_had: false,
             attempt: 1,
         };
+        foresight.begin(programs.len());
         Self {
             subject,
             gate,
@@ -82,6 +87,7 @@ impl<'a, S: Subject> Operations<'a, S> {
             slots: programs.iter().map(slot).collect(),
             steps: Vec::new(),
             ended: None,
+            foresight,
             story,
         }
     }
@@ -228,11 +234,15 @@ impl<'a, S: Subject> Operations<'a, S> {
             if let Some(wait) = &mut step.wait {
                 wait.until = Some(current);
             }
-            if let Action::Run { transaction, .. } = &mut step.action {
+            if let Action::Run { transaction, statements } = &mut step.action {
                 *transaction = match self.gate.take_lost(session) {
                     true => Transaction::Lost,
                     false => self.gate.transaction(session),
                 };
+                self.foresight.did(session, statements, *transaction);
+                if step.wait.is_some() {
+                    self.foresight.waited(statements);
+                }
             }
             story::step(number, step, slot.attempt);
         }

@@ -27,6 +27,9 @@ pub(crate) trait Crew {
     /// Whether the step that was released last may have released a lock that another session waits for.
     fn may_have_released(&self) -> bool;
 
+    /// Whether the step that was released last is likely to wait for another session.
+    fn may_wait(&mut self) -> bool;
+
     /// Notes that `session` waits for those of `by`.
     fn note_wait(&mut self, session: SessionId, by: &[SessionId]);
 

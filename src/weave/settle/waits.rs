@@ -1,14 +1,18 @@
 //! Who waits for whom, and whose wait is stable: rules 2 and 4 of the settling. When to ask is never decided here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use super::questions::{DEADLOCK_TIMEOUT, REPORT_WAIT_MAX};
 use super::{Asking, Crew, Settler};
 use crate::schedule::SessionId;
 use crate::weave::lane::LaneError;
 use crate::weave::observer::Blocked;
 use crate::weave::reins::Reins;
 
+/// Far longer than it takes to answer who waits.
+const ANSWER_WAIT_MAX: Duration = Duration::from_millis(200);
 /// How long a wait that is not stable must last to count, where questions are asked soon. PostgreSQL's isolation
 /// tester looks after 10 ms, once, just when a deadlock check that a spec has set to 10 ms is due; this is well after it.
 const LASTING_WAIT_MIN: Duration = Duration::from_millis(40);
@@ -30,6 +34,9 @@ impl Settler<'_> {
         crew: &mut impl Crew,
         running: &[SessionId],
     ) -> Result<bool, LaneError> {
+        if running.iter().all(|session| self.gate.waiting_pids(*session).is_empty()) {
+            return Ok(false);
+        }
         let waits = self.waits(running).await?;
         let mut joining: Vec<_> = self
             .stable(running, &waits)
@@ -40,12 +47,35 @@ impl Settler<'_> {
             joining = self.lasting_waits(running, &waits);
             self.lasting.extend(joining.iter().map(|(session, _)| *session));
         }
+        let is_early = self.is_early(running);
+        if is_early
+            && (joining.len() < running.len() || joining.iter().any(|(one, _)| in_cycle(*one, &waits)))
+        {
+            return Ok(false);
+        }
+        for (session, _) in &joining {
+            self.still.stop(*session, self.gate.waiting_pids(*session));
+        }
+        if is_early && self.released.elapsed() >= DEADLOCK_TIMEOUT {
+            // One that is stopped in its deadlock check keeps all others from taking any lock, those of the server's own.
+            joining.iter().for_each(|(session, _)| self.still.go(*session));
+            return Ok(false);
+        }
         for (session, by) in &joining {
             crew.note_wait(*session, by);
             self.blocked.insert(*session);
-            self.still.stop(*session, self.gate.waiting_pids(*session));
         }
         Ok(!joining.is_empty())
+    }
+
+    /// Whether some of `running` have not reported that they wait, and should. Such a one is held still only before its deadlock check
+    /// can be due, and when it is sure that the check would find nothing: then it makes no difference that it comes later, or
+    /// never.
+    fn is_early(&self, running: &[SessionId]) -> bool {
+        self.asking == Asking::OnReport
+            && self.may_ask_early()
+            && self.released.elapsed() < REPORT_WAIT_MAX
+            && !running.iter().all(|session| self.gate.view(*session).lock_reported)
     }
 
     /// Asks about those that wait while no one runs. Returns whether one can go on and has been let go.
@@ -92,7 +122,22 @@ impl Settler<'_> {
             by.dedup();
             Some(HeldUp { session: owner(wait.pid)?, by, prepared: wait.by.contains(&0) })
         };
-        Ok(self.observer.blockers(&pids).await?.into_iter().filter_map(held_up).collect())
+        Ok(self.blockers(&pids).await?.into_iter().filter_map(held_up).collect())
+    }
+
+    /// Asks who holds up `pids`. One that was stopped in its deadlock check would keep the answer from coming, for ever.
+    async fn blockers(&mut self, pids: &[i32]) -> Result<Vec<Blocked>, LaneError> {
+        let mut answer = pin!(self.observer.blockers(pids));
+        tokio::select! {
+            biased;
+            answer = &mut answer => return Ok(answer?),
+            () = self.alarm.wait(ANSWER_WAIT_MAX) => {}
+        }
+        tracing::debug!("a question is not answered: those that are held still may run for a moment");
+        self.still.slacken();
+        let answer = answer.await;
+        self.still.tighten();
+        Ok(answer?)
     }
 
     /// Those of `running` and of the blocked sessions that are stably blocked by `waits`, with those that hold them up.
@@ -140,5 +185,37 @@ impl Settler<'_> {
             }
         }
         lasting
+    }
+}
+
+/// Whether `session` waits for itself in the end.
+fn in_cycle(session: SessionId, waits: &[HeldUp]) -> bool {
+    let mut reached = BTreeSet::from([session]);
+    let mut next = vec![session];
+    while let Some(one) = next.pop() {
+        for by in waits.iter().filter(|wait| wait.session == one).flat_map(|wait| &wait.by) {
+            if *by == session {
+                return true;
+            }
+            if reached.insert(*by) {
+                next.push(*by);
+            }
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circle_of_waits_is_seen_by_who_is_in_it() {
+        let [a, b, c] = [0, 1, 2].map(SessionId::new);
+        let wait = |session, by: &[SessionId]| HeldUp { session, by: by.to_vec(), prepared: false };
+        let circle = [wait(a, &[c, b]), wait(b, &[a]), wait(c, &[])];
+        assert!(in_cycle(a, &circle) && in_cycle(b, &circle) && !in_cycle(c, &circle));
+        let outside = [wait(a, &[b]), wait(b, &[c]), wait(c, &[b])];
+        assert!(!in_cycle(a, &outside) && in_cycle(b, &outside));
     }
 }

@@ -81,6 +81,11 @@ impl<S: Subject> Crew for Operations<'_, S> {
         self.gate.transaction(step.session) != Transaction::Open || !statements.iter().all(kept)
     }
 
+    fn may_wait(&mut self) -> bool {
+        let Some(step) = self.steps.last() else { return false };
+        self.foresight.may_wait(step.session, &self.gate.unanswered(step.session))
+    }
+
     fn note_wait(&mut self, session: SessionId, by: &[SessionId]) {
         let Some(step) = self.open_step(session) else { return };
         let record = &mut self.steps[step];
