@@ -84,7 +84,9 @@ impl Questions {
         let foreseen = self.early == Early::IfForeseen && may_wait();
         if foreseen {
             (self.early, self.is_due) = (Early::Foreseen(FORESEEN_MAX - 1), true);
-            self.every = self.every.min(ASK_FORESEEN);
+            if self.asking == Asking::OnReport {
+                self.every = ASK_FORESEEN;
+            }
         }
         foreseen
     }
