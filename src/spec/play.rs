@@ -199,6 +199,7 @@ impl<'a> Play<'a> {
     async fn launch(&mut self, turn: &Turn) -> Result<(), PlayError> {
         let step = self.spec.step(turn.step);
         let number = self.played.outcome.len();
+        self.settler.about_to_release();
         self.cast.launch(turn.step, number).await.map_err(|error| {
             self.out.print(format!("failed to send query for step {}: {error}\n", step.name));
             PlayError::Send { step: step.name.clone(), error }
