@@ -19,8 +19,8 @@ pub const CASES: u64 = 200;
 /// Operations of one session of a random program, at the most.
 const OPERATIONS_MAX: usize = 3;
 
-/// Lanes, where nobody says how many: one a core. It keeps its core busy, for hardly a wait has to be waited for, and the
-/// backends of a second one would only take its caches.
+/// Lanes, where nobody says how many: one a core, and two at the least. Each keeps its core busy, for hardly a wait has to be
+/// waited for, and the backends of a second one would only take its caches.
 pub fn lanes_by_default() -> usize {
     cores().clamp(2, SIDE_BY_SIDE_MAX)
 }
