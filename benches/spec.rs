@@ -109,8 +109,7 @@ fn value(flag: &str) -> Option<String> {
 }
 
 fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    tokio::task::LocalSet::new().block_on(&runtime, future)
+    pgweave::runtime::on_this_thread(future).expect("a runtime")
 }
 
 /// The specs of this folder and PostgreSQL's, or those of the folder that was named.

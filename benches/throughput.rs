@@ -109,8 +109,7 @@ fn number(flag: &str) -> Option<u64> {
 }
 
 fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    tokio::task::LocalSet::new().block_on(&runtime, future)
+    pgweave::runtime::on_this_thread(future).expect("a runtime")
 }
 
 fn cases_a_second(

@@ -227,6 +227,8 @@ pub mod replay;
 pub mod report;
 pub mod retry;
 pub mod rows;
+#[cfg(not(loom))]
+pub mod runtime;
 pub mod schedule;
 #[cfg(not(loom))]
 pub mod server;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::judge::Judge;
 use super::stand::{StandingLane, lost_or};
-use super::{CampaignError, Watch, worker};
+use super::{CampaignError, Watch};
 use crate::case::{Case, Gates};
 use crate::check::Judgement;
 use crate::check::graph::Kinds;
@@ -20,6 +20,7 @@ use crate::explore::{Estimate, Follow, StrategyKind};
 use crate::history::{Action, Failure, History, OpId, Outcome};
 use crate::isolation::Isolation;
 use crate::rows::{Account, Fate, Rows};
+use crate::runtime::on_this_thread;
 use crate::schedule::Schedule;
 use crate::server::Server;
 use crate::subject::Subject;
@@ -98,7 +99,7 @@ pub fn agree<S: Subject>(
     server: &Arc<Server>,
     watch: &Watch,
 ) -> Result<Agreement, CampaignError> {
-    worker::on_this_thread(async {
+    on_this_thread(async {
         let subject = Arc::new(subject);
         let standing =
             StandingLane::open(server, subject.clone(), *SESSIONS.end(), Limits::default()).await?;

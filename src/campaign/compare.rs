@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::judge::Judge;
 use super::stand::{StandingLane, lost_or};
-use super::{CampaignError, Watch, worker};
+use super::{CampaignError, Watch};
 use crate::case::{Case, Gates};
 use crate::check::coverage::{Chosen, Surveyor};
 use crate::explore::compared::{Comparison, Seen};
@@ -13,6 +13,7 @@ use crate::explore::program::Program;
 use crate::explore::{Afterwards, ByClasses, ByPreemptions, Follow};
 use crate::history::{Failure, History, Outcome};
 use crate::isolation::Isolation;
+use crate::runtime::on_this_thread;
 use crate::schedule::Schedule;
 use crate::server::Server;
 use crate::subject::Subject;
@@ -40,7 +41,7 @@ pub fn compare<S: Subject>(
     schedules_max: usize,
     watch: &Watch,
 ) -> Result<Compared, CampaignError> {
-    worker::on_this_thread(async {
+    on_this_thread(async {
         let subject = Arc::new(subject);
         let standing = StandingLane::open(server, subject.clone(), program.len(), Limits::default()).await?;
         let surveyor = standing.lane.surveyor();

@@ -3,7 +3,7 @@
 use super::judge::Judge;
 use super::replay::{Replayed, Replayer};
 use super::stand::lost_or;
-use super::{CampaignError, verdict, worker};
+use super::{CampaignError, verdict};
 use crate::case::Case;
 use crate::check::{Judgement, Run};
 use crate::explore::follow::Follow;
@@ -12,6 +12,7 @@ use crate::replay::CaseFile;
 use crate::report::picture::Edge;
 use crate::report::{self, Explanation, Page, Saved};
 use crate::rows::{Likeness, Rows, Serial};
+use crate::runtime::on_this_thread;
 use crate::subject::Subject;
 use crate::weave::{Lane, LaneError};
 
@@ -86,7 +87,7 @@ impl<S: Subject> Replayer<S> {
     /// # Errors
     /// When the server fails.
     pub fn explain_file(&self, file: CaseFile<S::Op>) -> Result<Explained<S::Op>, CampaignError> {
-        let run = || worker::on_this_thread(self.explain_here(file))?;
+        let run = || on_this_thread(self.explain_here(file))?;
         std::thread::scope(|scope| scope.spawn(run).join())
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }

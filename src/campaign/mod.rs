@@ -49,7 +49,6 @@ pub(crate) use stand::lost_or;
 pub use stand::{StandingLane, shared_server};
 pub use verdict::{Report, Verdict};
 pub use watch::Watch;
-pub(crate) use worker::on_this_thread;
 
 use crate::case::Gates;
 use crate::check::contention::Contention;
@@ -59,6 +58,7 @@ use crate::explore::StrategyKind;
 use crate::explore::seed::{Seed, Shard};
 use crate::isolation::Isolation;
 use crate::replay::CaseFile;
+use crate::runtime::on_this_thread;
 use crate::server::Server;
 use crate::subject::Subject;
 use crate::weave::Limits;
@@ -101,7 +101,7 @@ impl<S: Subject> Campaign<S> {
     fn find_server(&self) -> Result<Arc<Server>, CampaignError> {
         match &self.server {
             Some(server) => Ok(server.clone()),
-            None => Ok(worker::on_this_thread(shared_server())??),
+            None => Ok(on_this_thread(shared_server())??),
         }
     }
 
@@ -243,7 +243,7 @@ impl<S: Subject> Campaign<S> {
         let mut coverage = Covered { waiting, exhausted, ..classes.covered() };
         let violation = results.iter().find_map(|result| result.violation.as_ref());
         let finding = match violation {
-            Some(violation) => Some(worker::on_this_thread(minimize::minimize(setup, violation))??),
+            Some(violation) => Some(on_this_thread(minimize::minimize(setup, violation))??),
             None => None,
         };
         let early = cases < self.cases && finding.is_none() && !setup.watch.is_stopped();
@@ -275,7 +275,7 @@ impl<S: Subject> Campaign<S> {
         self.sessions = 1..=file.case.sessions.len();
         self.on_a_thread(|campaign| {
             let setup = campaign.setup(campaign.find_server()?);
-            let result = worker::on_this_thread(minimize::reproduce(&setup, file))??;
+            let result = on_this_thread(minimize::reproduce(&setup, file))??;
             campaign.report(&setup, vec![result], 0, None)
         })
     }

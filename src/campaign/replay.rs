@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::judge::{Judge, Opinion};
 use super::stand::{StandingLane, lost_or, shared_server};
-use super::{CampaignError, Watch, verdict, worker};
+use super::{CampaignError, Watch, verdict};
 use crate::check::Judgement;
 use crate::explore::follow::Follow;
 use crate::history::History;
 use crate::isolation::Isolation;
 use crate::replay::{CaseFile, Departure, Header};
 use crate::report::{Page, Saved};
+use crate::runtime::on_this_thread;
 use crate::server::Server;
 use crate::subject::Subject;
 use crate::weave::Limits;
@@ -99,7 +100,7 @@ impl<S: Subject> Replayer<S> {
     /// # Errors
     /// When the server fails.
     pub fn replay_file(&self, file: CaseFile<S::Op>, times: usize) -> Result<Replayed<S::Op>, CampaignError> {
-        let run = || worker::on_this_thread(self.replay_here(file, times.max(1)))?;
+        let run = || on_this_thread(self.replay_here(file, times.max(1)))?;
         std::thread::scope(|scope| scope.spawn(run).join())
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }

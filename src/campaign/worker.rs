@@ -18,6 +18,7 @@ use crate::explore::follow::{Afterwards, Follow};
 use crate::explore::program::{self, Program};
 use crate::explore::{Choice, Dependencies, Estimate, Strategy, Touch, preemptions};
 use crate::history::OpId;
+use crate::runtime::on_this_thread;
 use crate::schedule::Schedule;
 use crate::shrink::ran;
 use crate::subject::Subject;
@@ -335,21 +336,6 @@ impl<'a, S: Subject> Worker<'a, S> {
     pub(super) fn parts(&mut self) -> (&mut crate::weave::Lane<S>, &mut Judge<S>) {
         (&mut self.standing.lane, &mut self.judge)
     }
-}
-
-/// Runs `future` on a runtime of its own on this thread. A lane's tasks live on one thread: a runtime with several
-/// doubles the time of a round trip.
-pub(crate) fn on_this_thread<T>(future: impl Future<Output = T>) -> Result<T, CampaignError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = tokio::task::LocalSet::new();
-    let result = local.block_on(&runtime, future);
-    // What a dropped operation held, such as a connection of a pool, wants a runtime to be given back to.
-    let entered = runtime.enter();
-    drop(local);
-    drop(entered);
-    // What an operation started and left running must not outlive the campaign.
-    runtime.shutdown_background();
-    Ok(result)
 }
 
 /// So many workers on this thread take units until none is left.

@@ -16,9 +16,10 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use super::{Entry, LEVELS};
-use crate::campaign::{CampaignError, Watch, on_this_thread};
+use crate::campaign::{CampaignError, Watch};
 use crate::history::Failure;
 use crate::isolation::Isolation;
+use crate::runtime::on_this_thread;
 use crate::schedule::SessionId;
 use crate::server::{Database, Server};
 use crate::subject::{Faults, Flow, Session, SessionClock, Subject};

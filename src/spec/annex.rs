@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-use super::batch::on_local_set;
+use super::batch::on_this_thread;
 use super::carries::{changes_tables, takes_advisory_locks};
 use super::error::PlayError;
 use super::listed::RunError;
@@ -174,7 +174,7 @@ impl Annex {
     pub(super) fn on(server: &Arc<Server>) -> Self {
         let (asked, asks) = unbounded_channel();
         let server = Arc::clone(server);
-        let thread = std::thread::spawn(move || on_local_set(serve(Room::on(&server), asks)));
+        let thread = std::thread::spawn(move || on_this_thread(serve(Room::on(&server), asks)));
         Self { asked: Some(asked), thread: Some(thread) }
     }
 

@@ -61,7 +61,7 @@ pub fn side_by_side<I: Sync, T: Send, E: From<ServerError> + Send>(
                 let tell = tell.clone();
                 let (apart, next, work, text) = (&apart, &next, &work, &text);
                 scope.spawn(move || {
-                    on_local_set(async {
+                    on_this_thread(async {
                         let mut house = House::on(server, rooms);
                         while let Some((index, item)) = take(items, next, stop) {
                             let _kept_apart = apart.enter(sharing(text(item)));
@@ -134,15 +134,10 @@ fn take<'a, I>(items: &'a [I], next: &AtomicUsize, stop: &AtomicBool) -> Option<
     items.get(index).map(|item| (index, item))
 }
 
-/// Runs `work` on a runtime of this thread alone.
-pub(super) fn on_local_set<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("a runtime needs an epoll descriptor, and a process has room for some");
-    let local = tokio::task::LocalSet::new();
-    let result = local.block_on(&runtime, work);
-    // Relays and readers that are still there say goodbye to the server.
-    drop(local);
-    result
+/// Runs `work` on this thread, and what it starts.
+pub(super) fn on_this_thread<T>(work: impl Future<Output = T>) -> T {
+    let ran = crate::runtime::on_this_thread(work);
+    ran.expect("a runtime needs an epoll descriptor, and a process has room for some")
 }
 
 /// Whether the backends of `server` can be held still.
