@@ -9,7 +9,8 @@
 //!    not move by itself. Its backend is then held still (see `reins`), and for others it is as good as at rest.
 //! 3. Repeat until each session has come to rest or joined.
 //! 4. When no one runs, ask once more about those that joined: the step may have granted one its lock. The one that
-//!    has waited longest is let go, and all begins again; when none has been granted anything, all is settled.
+//!    has waited longest is let go, and all begins again; when none has been granted anything, all is settled. Where only
+//!    one has joined, and every transaction that held it up is over, it is let go unasked.
 //!
 //! A cycle never becomes stable; the deadlock detector ends it. Where backends report their waits, a session is asked about
 //! when it has reported: the one deadlock check of that wait is then spent, and the session that closes a cycle is its only
@@ -88,6 +89,8 @@ pub(crate) struct Settler<'a> {
     still: Still,
     /// The sessions that are stably blocked; their backends are held still.
     blocked: BTreeSet<SessionId>,
+    /// Whose transactions hold up those that are blocked; nothing where that is not all that does.
+    held_by: BTreeMap<SessionId, Vec<SessionId>>,
     /// Whether one that was blocked is so no more, which may let others go on.
     one_is_free: bool,
     /// Since when those that run have been seen to wait, where questions are asked soon.
@@ -120,6 +123,7 @@ impl<'a> Settler<'a> {
             reins,
             still: Still::new(reins),
             blocked: BTreeSet::new(),
+            held_by: BTreeMap::new(),
             one_is_free: false,
             seen_waiting: BTreeMap::new(),
             released: Instant::now(),
@@ -159,6 +163,7 @@ impl<'a> Settler<'a> {
 
     fn unblock(&mut self, session: SessionId) {
         self.one_is_free |= self.blocked.remove(&session);
+        self.held_by.remove(&session);
     }
 
     /// Lets every backend go that is held still.
@@ -186,7 +191,7 @@ impl<'a> Settler<'a> {
                 }
                 let ask =
                     self.one_is_free || crew.may_have_released() || self.observer.has_unlocking_functions();
-                if ask && self.let_go(crew).await? {
+                if ask && (self.let_go_the_only() || self.let_go(crew).await?) {
                     questions.begin_anew();
                     continue;
                 }

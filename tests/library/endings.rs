@@ -4,6 +4,7 @@ use expect_test::expect;
 use pgweave::campaign::Verdict;
 use pgweave::history::Failure;
 use pgweave::prelude::{Campaign, Session, Value, json};
+use pgweave::replay::step_texts;
 use sqlx::Connection;
 
 use crate::script::Script;
@@ -69,6 +70,25 @@ fn a_transaction_that_is_dropped_is_rolled_back_in_a_step() {
         B1 done: 30
     "#]],
     );
+}
+
+#[test]
+fn a_lock_that_outlasts_its_transaction_is_still_waited_for() {
+    let code = async |session: &Session, _: &str| -> Result<Value, Failure> {
+        let mut tx = session.pool().begin().await?;
+        sqlx::query("SELECT pg_advisory_lock(1)").execute(&mut *tx).await?;
+        tx.commit().await?;
+        sqlx::query("UPDATE account SET amount = amount + 1").execute(session.pool()).await?;
+        sqlx::query("SELECT pg_advisory_unlock(1)").execute(session.pool()).await?;
+        Ok(Value::Null)
+    };
+    let ran = Script::new(&["add"], code).weave(&[&["add"], &["add"]], "A B A A A B B B");
+    let texts = step_texts(&ran.history);
+    let (number, waited) =
+        ran.history.steps.iter().enumerate().find(|(_, step)| step.wait.is_some()).unwrap();
+    assert_eq!((number, texts[number].as_str()), (1, "B: BEGIN; SELECT pg_advisory_lock(1)"));
+    let until = waited.wait.as_ref().and_then(|wait| wait.until).expect("it ends");
+    assert_eq!(texts[until], "A: SELECT pg_advisory_unlock(1)", "{texts:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::questions::{DEADLOCK_TIMEOUT, REPORT_WAIT_MAX};
 use super::{Asking, Crew, Settler};
+use crate::history::Transaction;
 use crate::schedule::SessionId;
 use crate::weave::lane::LaneError;
 use crate::weave::observer::Blocked;
@@ -65,7 +66,43 @@ impl Settler<'_> {
             crew.note_wait(*session, by);
             self.blocked.insert(*session);
         }
+        waits.into_iter().for_each(|wait| self.note_holders(wait));
         Ok(!joining.is_empty())
+    }
+
+    /// Notes whose transactions hold up one that has joined, where nothing else does.
+    fn note_holders(&mut self, wait: HeldUp) {
+        let holds = |session: &SessionId| self.gate.transaction(*session) == Transaction::Open;
+        let they_are_all = !wait.by.is_empty() && !wait.prepared && wait.by.iter().all(holds);
+        if they_are_all && self.blocked.contains(&wait.session) {
+            self.held_by.insert(wait.session, wait.by);
+        } else {
+            self.held_by.remove(&wait.session);
+        }
+    }
+
+    /// Lets the only one that waits go, if every transaction that held it up is over. If it should still wait, for a lock that
+    /// outlasts transactions, that is found as with any that runs.
+    pub(super) fn let_go_the_only(&mut self) -> bool {
+        let Some(session) = self.blocked.first().copied().filter(|_| self.blocked.len() == 1) else {
+            return false;
+        };
+        let is_over = |holder: &SessionId| {
+            matches!(self.gate.transaction(*holder), Transaction::Idle | Transaction::Lost)
+        };
+        let is_free = self.held_by.get(&session).is_some_and(|holders| holders.iter().all(is_over));
+        if is_free {
+            self.let_go_one(session);
+        }
+        is_free
+    }
+
+    fn let_go_one(&mut self, session: SessionId) {
+        self.unblock(session);
+        // What it reported is over. It may go on to another lock in the same statement, and close a cycle there: held
+        // still on the strength of the old report, it would never find out.
+        self.gate.forget_lock_report(session);
+        self.still.go(session);
     }
 
     /// Whether some of `running` have not reported that they wait, and should. Such a one is held still only before its deadlock check
@@ -100,13 +137,7 @@ impl Settler<'_> {
         if self.reins == Reins::Held {
             free.truncate(1);
         }
-        for session in &free {
-            self.unblock(*session);
-            // What it reported is over. It may go on to another lock in the same statement, and close a cycle there: held
-            // still on the strength of the old report, it would never find out.
-            self.gate.forget_lock_report(*session);
-            self.still.go(*session);
-        }
+        free.iter().for_each(|session| self.let_go_one(*session));
         Ok(!free.is_empty())
     }
 
