@@ -11,11 +11,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::batch::on_this_thread;
-use super::carries::{changes_tables, takes_advisory_locks};
+use super::carries::{Carries, Script};
 use super::error::PlayError;
 use super::listed::RunError;
 use super::play::Played;
-use super::room::{Room, holds_advisory_locks, leaves_nothing, leaves_tables};
+use super::room::Room;
 use super::stage::{Stage, StageOptions};
 use super::syntax::{Permutation, Spec};
 use super::transcript::Transcript;
@@ -29,6 +29,7 @@ pub(super) struct Part {
     pub(super) spec: Arc<Spec>,
     /// What the spec's file is called.
     pub(super) name: Arc<str>,
+    pub(super) carries: Carries,
     pub(super) options: StageOptions,
     /// What has to be asked after each permutation.
     pub(super) asking: Asking,
@@ -50,8 +51,8 @@ pub(super) enum Asking {
 }
 
 impl Asking {
-    pub(super) fn of(spec: &Spec) -> Self {
-        match (changes_tables(spec), takes_advisory_locks(spec)) {
+    pub(super) fn of(carries: Carries) -> Self {
+        match (carries.changes_tables, carries.advisory_locks) {
             (true, _) => Self::Tables,
             (false, true) => Self::AdvisoryLocks,
             (false, false) => Self::Nothing,
@@ -62,9 +63,9 @@ impl Asking {
     async fn finds_something(self, stage: &mut Stage) -> bool {
         match self {
             Self::Nothing => false,
-            Self::AdvisoryLocks => holds_advisory_locks(stage).await.unwrap_or(true),
-            Self::Tables => leaves_tables(stage).await.unwrap_or(true),
-            Self::Everything => !leaves_nothing(stage).await.unwrap_or(false),
+            Self::AdvisoryLocks => stage.holds_advisory_locks().await.unwrap_or(true),
+            Self::Tables => stage.leaves_tables().await.unwrap_or(true),
+            Self::Everything => !stage.leaves_nothing().await.unwrap_or(false),
         }
     }
 }
@@ -127,6 +128,10 @@ impl Told {
 }
 
 impl Part {
+    fn script(&self) -> Script<'_> {
+        Script { spec: &self.spec, name: &self.name, carries: self.carries }
+    }
+
     /// Plays one permutation after another, those whose turn is nobody else's. Returns the number of the one that it
     /// ended with because of what that left.
     pub(super) async fn play(&self, stage: &mut Stage) -> Option<usize> {
@@ -232,7 +237,7 @@ async fn serve(mut room: Room, mut asks: UnboundedReceiver<Asked>) -> Result<(),
             Asked::Play(part) => {
                 let stage = match left.take() {
                     Some(stage) => Ok(stage),
-                    None => room.stage(&part.spec, &part.name, part.options).await,
+                    None => room.stage(part.script(), part.options).await,
                 };
                 match stage {
                     Err(error) => drop(part.tell.send(Err(error.into()))),

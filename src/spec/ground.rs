@@ -4,10 +4,9 @@
 //!
 //! Nothing of it shows in any output. Where the text, the tables or a permutation do not allow it, each is set up anew.
 
-use super::carries::{has_unlocking_functions, may_stand, takes_advisory_locks};
+use super::carries::{Makes, Script};
 use super::client::Event;
 use super::error::PlayError;
-use super::room::{holds_advisory_locks, leaves_nothing};
 use super::stage::{Stage, StageError, failed};
 use super::syntax::Spec;
 use crate::history::Statement;
@@ -32,19 +31,23 @@ pub(super) struct Ground {
     /// Transactions that are prepared and not ended yet.
     prepared: i64,
     /// Whether a permutation may leave an advisory lock.
-    locks: bool,
+    pub(super) locks: bool,
+    /// What the spec can make in the database.
+    pub(super) makes: Makes,
     /// Whether code of the spec's own may free others before its transaction ends.
     pub(super) unlocks: bool,
     teardown: String,
 }
 
 impl Ground {
-    /// For `spec`, of which nothing has been played.
-    pub(super) fn of(spec: &Spec, rights: Rights) -> Self {
+    /// For a spec of which nothing has been played.
+    pub(super) fn of(script: Script<'_>, rights: Rights) -> Self {
+        let Script { spec, carries, .. } = script;
         Self {
-            may_stand: rights == Rights::Superuser && may_stand(spec),
-            locks: takes_advisory_locks(spec),
-            unlocks: has_unlocking_functions(spec),
+            may_stand: rights == Rights::Superuser && carries.may_stand,
+            locks: carries.advisory_locks,
+            makes: carries.makes,
+            unlocks: carries.unlocks,
             teardown: spec.teardown.clone().unwrap_or_default(),
             ..Self::default()
         }
@@ -83,7 +86,7 @@ impl Stage {
         if !may_stand || anew < ANEW_MIN || !pays() {
             return Ok(false);
         }
-        self.ground.may_stand = leaves_nothing(self).await.map_err(server)?;
+        self.ground.may_stand = self.leaves_nothing().await.map_err(server)?;
         Ok(self.ground.may_stand)
     }
 
@@ -106,7 +109,7 @@ impl Stage {
         }
         let leaves = self.has_open_transaction()
             || self.ground.prepared != 0
-            || (self.ground.locks && holds_advisory_locks(self).await.map_err(server)?);
+            || (self.ground.locks && self.holds_advisory_locks().await.map_err(server)?);
         let written = std::mem::take(&mut self.ground.written);
         match &mut self.ground.standing {
             Some(standing) if !leaves => standing.changed(written),

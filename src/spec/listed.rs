@@ -1,7 +1,7 @@
 //! Runs a spec as its author wrote it: each listed permutation, or all interleavings where none is listed.
 
 use super::annex::Told;
-use super::carries::keeps_permutations_apart;
+use super::carries::Script;
 use super::error::PlayError;
 use super::play::Played;
 use super::room::House;
@@ -70,12 +70,12 @@ pub async fn run_listed(
     }
     out.print(format!("Parsed test spec with {} sessions\n", spec.sessions.len()));
     let mut telling = Telling { out, onlooker };
-    let is_spread =
-        !house.annexes.is_empty() && spec.orders().nth(1).is_some() && keeps_permutations_apart(spec);
+    let script = Script::read(spec, name);
+    let is_spread = !house.annexes.is_empty() && spec.orders().nth(1).is_some() && script.carries.keeps_apart;
     if is_spread {
-        return spread((spec, name), house, options, &mut telling).await;
+        return spread(script, house, options, &mut telling).await;
     }
-    let mut stage = house.room().stage(spec, name, options).await?;
+    let mut stage = house.room().stage(script, options).await?;
     for order in spec.orders().enumerate() {
         telling.tell(Told::by(&mut stage, spec, 0, order).await)?;
     }

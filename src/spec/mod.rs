@@ -24,6 +24,7 @@ mod expected;
 mod export;
 mod ground;
 mod interleave;
+mod leavings;
 mod levels;
 mod lexer;
 mod listed;

@@ -6,52 +6,13 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::annex::Annex;
 use super::batch::reins_of;
-use super::carries::{Left, left_in_connections};
+use super::carries::{Left, Makes, Script};
 use super::stage::{Entry, Stage, StageError, StageOptions};
-use super::sweep::sweep;
-use super::syntax::Spec;
 use crate::server::{Database, Server, ServerError};
 use crate::weave::{Rights, Seat};
-
-/// What a spec could have left in its database, or in the cluster under its database's name.
-const IS_EMPTY: &str = "
-       NOT EXISTS (SELECT FROM pg_class WHERE oid >= 16384)
-   AND NOT EXISTS (SELECT FROM pg_proc WHERE oid >= 16384)
-   AND NOT EXISTS (SELECT FROM pg_type WHERE oid >= 16384)
-   AND NOT EXISTS (SELECT FROM pg_operator WHERE oid >= 16384)
-   AND NOT EXISTS (SELECT FROM pg_extension WHERE oid >= 16384)
-   AND NOT EXISTS (SELECT FROM pg_language WHERE oid >= 16384)
-   AND NOT EXISTS (SELECT FROM pg_cast WHERE oid >= 16384)
-   AND NOT EXISTS (SELECT FROM pg_collation WHERE oid >= 16384)
-   AND NOT EXISTS (SELECT FROM pg_conversion WHERE oid >= 16384)
-   AND NOT EXISTS (SELECT FROM pg_foreign_data_wrapper)
-   AND NOT EXISTS (SELECT FROM pg_default_acl)
-   AND EXISTS (SELECT FROM pg_namespace n JOIN pg_init_privs i ON i.objoid = n.oid AND i.classoid = 'pg_namespace'::regclass
-                WHERE n.nspname = 'public' AND n.nspacl = i.initprivs)
-   AND NOT EXISTS (SELECT FROM pg_event_trigger)
-   AND NOT EXISTS (SELECT FROM pg_publication)
-   AND NOT EXISTS (SELECT FROM pg_largeobject_metadata)
-   AND NOT EXISTS (SELECT FROM pg_namespace
-                    WHERE oid >= 16384 AND nspname NOT LIKE 'pg\\_temp\\_%' AND nspname NOT LIKE 'pg\\_toast\\_temp\\_%')
-   AND NOT EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
-                    WHERE d.datname = current_database())
-   AND NOT EXISTS (SELECT FROM pg_prepared_xacts WHERE database = current_database())";
-
-/// Whether a backend is still there that is not one of these, nor the one that asks.
-const HAS_OTHERS: &str = "
-       EXISTS (SELECT FROM pg_stat_activity
-                WHERE datname = current_database() AND backend_type = 'client backend'
-                  AND pid <> pg_backend_pid() AND pid <> ALL ($1))";
-
-const HOLDS_ADVISORY_LOCKS: &str = "
-       EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory'
-                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
 
 /// Rooms. A spec is played in the first, or its permutations in all of them.
 pub struct House {
@@ -106,6 +67,8 @@ pub struct Room {
     used: bool,
     /// What was played since then leaves in its connections.
     left: Left,
+    /// What it can have made in the database.
+    makes: Makes,
 }
 
 impl Room {
@@ -119,6 +82,7 @@ impl Room {
             stage: None,
             used: false,
             left: Left::Nothing,
+            makes: Makes::Relations,
         }
     }
 
@@ -139,15 +103,15 @@ impl Room {
         Ok(self.database.insert(database))
     }
 
-    /// Connections for `spec`, whose file is called `name`. Must be called on a `LocalSet`.
+    /// Connections for the spec of `script`. Must be called on a `LocalSet`.
     pub(super) async fn stage(
         &mut self,
-        spec: &Spec,
-        name: &str,
+        script: Script<'_>,
         options: StageOptions,
     ) -> Result<Stage, StageError> {
         self.used = true;
-        self.left = self.left.max(left_in_connections(spec));
+        self.left = self.left.max(script.carries.left);
+        self.makes = self.makes.max(script.carries.makes);
         let mut kept = self.stage.take();
         if let Some(stage) = &mut kept
             && !stage.clear().await?
@@ -163,7 +127,7 @@ impl Room {
             }
         };
         stage.options = options;
-        stage.introduce(spec, name).await?;
+        stage.introduce(script).await?;
         stage.pids().into_iter().for_each(|pid| self.seat.bring(pid));
         Ok(stage)
     }
@@ -179,8 +143,9 @@ impl Room {
         }
         let mut stage = self.stage.take();
         let left = std::mem::take(&mut self.left);
+        let made = std::mem::take(&mut self.makes);
         let is_clean = match &mut stage {
-            Some(stage) => clean(stage, left).await,
+            Some(stage) => clean(stage, left, made).await,
             None => false,
         };
         if is_clean {
@@ -209,59 +174,13 @@ impl Room {
 
 /// Makes a stage as it was when it was opened, in a database in which nothing is. Returns whether it is; what cannot be asked
 /// is not.
-async fn clean(stage: &mut Stage, left: Left) -> bool {
+async fn clean(stage: &mut Stage, left: Left, made: Makes) -> bool {
     let is_reset = stage.clear().await.unwrap_or(false)
         && match left {
             Left::Nothing if !stage.has_open_transaction() => true,
             _ => stage.reset().await.unwrap_or(false),
         };
-    let pids = stage.pids();
-    is_reset && empty(stage.observer.connection(), &pids).await.unwrap_or(false)
-}
-
-/// Whether setup and teardown have left nothing, in the database nor in a session.
-pub(super) async fn leaves_nothing(stage: &mut Stage) -> Result<bool, sqlx::Error> {
-    if stage.has_open_transaction() {
-        return Ok(false);
-    }
-    let nothing = format!("SELECT NOT {HOLDS_ADVISORY_LOCKS} AND {IS_EMPTY}");
-    sqlx::query_scalar(AssertSqlSafe(nothing)).fetch_one(stage.observer.connection()).await
-}
-
-/// Whether setup, steps and teardown have left a table or the like, or an advisory lock.
-pub(super) async fn leaves_tables(stage: &mut Stage) -> Result<bool, sqlx::Error> {
-    let tables = format!("SELECT {HOLDS_ADVISORY_LOCKS} OR EXISTS (SELECT FROM pg_class WHERE oid >= 16384)");
-    sqlx::query_scalar(AssertSqlSafe(tables)).fetch_one(stage.observer.connection()).await
-}
-
-/// Whether a session of this database holds an advisory lock.
-pub(super) async fn holds_advisory_locks(stage: &mut Stage) -> Result<bool, sqlx::Error> {
-    let holds = format!("SELECT {HOLDS_ADVISORY_LOCKS}");
-    sqlx::query_scalar(AssertSqlSafe(holds)).fetch_one(stage.observer.connection()).await
-}
-
-/// Waits for backends that have been told to go, or whose client has gone, and sweeps away what a spec has left. Returns whether
-/// nothing and nobody is there any more.
-async fn empty(connection: &mut PgConnection, pids: &[i32]) -> Result<bool, sqlx::Error> {
-    /// Far longer than a backend needs to go. One that stays is none that was told to.
-    const GOING_MAX: Duration = Duration::from_secs(5);
-    const LOOK_EVERY: Duration = Duration::from_millis(1);
-    let started = Instant::now();
-    let mut swept = false;
-    let both = format!("SELECT {HAS_OTHERS}, {IS_EMPTY}");
-    loop {
-        let (has_others, is_empty): (bool, bool) =
-            sqlx::query_as(AssertSqlSafe(both.clone())).bind(pids).fetch_one(&mut *connection).await?;
-        match has_others {
-            false if is_empty || swept => return Ok(is_empty),
-            false => {
-                sweep(connection).await?;
-                swept = true;
-            }
-            true if started.elapsed() > GOING_MAX => return Ok(false),
-            true => tokio::time::sleep(LOOK_EVERY).await,
-        }
-    }
+    is_reset && stage.is_emptied(made).await.unwrap_or(false)
 }
 
 fn entry(server: &Server, database: &Database) -> Entry {

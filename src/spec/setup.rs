@@ -14,6 +14,7 @@ use crate::weave::LaneError;
 
 impl Stage {
     pub(super) async fn set_up(&mut self, spec: &Spec, out: &mut Transcript) -> Result<(), PlayError> {
+        self.found_empty = false;
         if !self.put_back().await? {
             let stands = self.may_stand(spec).await?;
             self.set_up_anew(spec, out).await?;

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::annex::{Asking, Leaving, Part, Told, Turns};
+use super::carries::Script;
 use super::listed::{Go, Onlooker, RunError};
 use super::room::House;
 use super::stage::StageOptions;
-use super::syntax::Spec;
 use super::transcript::Transcript;
 
 /// Who is told of each permutation.
@@ -67,24 +67,26 @@ impl Telling<'_> {
     }
 }
 
-/// Plays the permutations of `spec` in all rooms of `house`.
+/// Plays the permutations of a spec in all rooms of `house`.
 ///
 /// # Errors
 /// The first, in the order of the permutations.
 pub(super) async fn spread(
-    (spec, name): (&Spec, &str),
+    script: Script<'_>,
     house: &mut House,
     options: StageOptions,
     telling: &mut Telling<'_>,
 ) -> Result<(), RunError> {
+    let Script { spec, name, carries } = script;
     let (tell, told) = unbounded_channel();
     let turns = Turns::from(0, Leaving::Ends);
     let part = Part {
         room: 0,
         spec: Arc::new(spec.clone()),
         name: name.into(),
+        carries,
         options,
-        asking: Asking::of(spec),
+        asking: Asking::of(carries),
         turns: Arc::clone(&turns),
         tell,
     };
@@ -92,7 +94,7 @@ pub(super) async fn spread(
         annex.play(Part { room, ..part.clone() });
     }
     let here = async {
-        let played = match house.first.stage(spec, name, options).await {
+        let played = match house.first.stage(script, options).await {
             Ok(mut stage) => {
                 let left = part.play(&mut stage).await;
                 Some((stage, left))
@@ -125,7 +127,8 @@ pub(super) async fn spread(
         let turns = Turns::from(next, Leaving::GoesOn);
         let spec = Arc::new(spec.clone());
         let (name, turns_of_it) = (name.into(), Arc::clone(&turns));
-        let rest = Part { room, spec, name, options, asking: Asking::Nothing, turns: turns_of_it, tell };
+        let rest =
+            Part { room, spec, name, carries, options, asking: Asking::Nothing, turns: turns_of_it, tell };
         house.annexes[room - 1].play(rest);
         telling.tell_all(next, &turns, told).await?;
     }

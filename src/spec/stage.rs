@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 
+use super::carries::Script;
 use super::client::{Client, ClientError, Event, Login};
 use super::ground::Ground;
 use super::syntax::Spec;
@@ -107,6 +108,8 @@ pub struct Stage {
     pub(super) clients: Vec<Client>,
     pub(super) options: StageOptions,
     pub(super) ground: Ground,
+    /// Whether nothing and nobody else was in the database when it was last looked at, and nothing was played since.
+    pub(super) found_empty: bool,
 }
 
 /// The name by which the isolation tester's connections call the one that sets up.
@@ -134,13 +137,25 @@ impl Stage {
         };
         let (control, (observer, observer_pid)) = futures::try_join!(control, observer)?;
         let ground = Ground::default();
-        Ok(Self { entry, gate, observer, observer_pid, control, clients: Vec::new(), options, ground })
+        let clients = Vec::new();
+        Ok(Self {
+            entry,
+            gate,
+            observer,
+            observer_pid,
+            control,
+            clients,
+            options,
+            ground,
+            found_empty: false,
+        })
     }
 
-    /// Makes the stage ready for `spec`, whose file is called `name`: each connection takes the name by which the isolation
+    /// Makes the stage ready for a spec: each connection takes the name by which the isolation
     /// tester would call it.
-    pub(super) async fn introduce(&mut self, spec: &Spec, name: &str) -> Result<(), StageError> {
-        self.ground = Ground::of(spec, self.entry.rights);
+    pub(super) async fn introduce(&mut self, script: Script<'_>) -> Result<(), StageError> {
+        let Script { spec, name, .. } = script;
+        self.ground = Ground::of(script, self.entry.rights);
         let settings = settings(&self.entry, self.options.isolation);
         let login = login(&self.entry, &settings);
         let needed = |index: &usize| self.clients.get(*index).is_none_or(Client::is_lost);
@@ -207,6 +222,13 @@ impl Stage {
     pub(super) fn pids(&self) -> Vec<i32> {
         let clients = std::iter::once(&self.control).chain(&self.clients);
         clients.map(Client::pid).chain([self.observer_pid]).collect()
+    }
+
+    /// How many backends its living connections have.
+    pub(super) fn backends(&self) -> i32 {
+        let observer = 1;
+        let clients = std::iter::once(&self.control).chain(&self.clients);
+        clients.filter(|client| !client.is_lost()).count() as i32 + observer
     }
 
     /// What was asked past the steps is no part of any history.

@@ -1,6 +1,7 @@
 //! Plays permutation after permutation, whatever becomes of each: a stage on which one has broken down, or has left a
 //! transaction open, is replaced.
 
+use super::carries::Script;
 use super::error::PlayError;
 use super::play::Played;
 use super::room::Room;
@@ -13,8 +14,7 @@ use crate::isolation::Isolation;
 
 /// A spec with a stage that is opened when it is needed.
 pub struct Theatre<'a> {
-    spec: &'a Spec,
-    name: &'a str,
+    script: Script<'a>,
     room: &'a mut Room,
     options: StageOptions,
     stage: Option<Stage>,
@@ -26,7 +26,7 @@ pub type Attempt = Result<Played, PlayError>;
 impl<'a> Theatre<'a> {
     /// For `spec`, whose file is called `name`.
     pub fn new(spec: &'a Spec, name: &'a str, room: &'a mut Room, options: StageOptions) -> Self {
-        Self { spec, name, room, options, stage: None }
+        Self { script: Script::read(spec, name), room, options, stage: None }
     }
 
     /// Plays `permutation` as it is written. Must be called on a `LocalSet`.
@@ -35,7 +35,7 @@ impl<'a> Theatre<'a> {
     /// When no stage can be opened. That the permutation cannot be played is no error but its outcome.
     pub async fn play(&mut self, permutation: &Permutation) -> Result<Attempt, StageError> {
         let mut stage = self.open().await?;
-        let attempt = stage.play(self.spec, permutation, &mut Transcript::default()).await;
+        let attempt = stage.play(self.script.spec, permutation, &mut Transcript::default()).await;
         self.close(stage, attempt).await
     }
 
@@ -45,7 +45,7 @@ impl<'a> Theatre<'a> {
     /// When no stage can be opened. That the order cannot be played is no error but its outcome.
     pub async fn play_freely(&mut self, strategy: &mut dyn Strategy) -> Result<Attempt, StageError> {
         let mut stage = self.open().await?;
-        let attempt = stage.play_freely(self.spec, strategy, &mut Transcript::default()).await;
+        let attempt = stage.play_freely(self.script.spec, strategy, &mut Transcript::default()).await;
         self.close(stage, attempt).await
     }
 
@@ -56,14 +56,14 @@ impl<'a> Theatre<'a> {
     /// When no stage can be opened.
     pub async fn catalogue(&mut self) -> Result<Option<(Catalogue, Isolation)>, StageError> {
         let mut stage = self.open().await?;
-        let learnt = stage.catalogue(self.spec).await;
+        let learnt = stage.catalogue(self.script.spec).await;
         Ok(self.close(stage, learnt).await?.ok())
     }
 
     async fn open(&mut self) -> Result<Stage, StageError> {
         match self.stage.take() {
             Some(stage) => Ok(stage),
-            None => self.room.stage(self.spec, self.name, self.options).await,
+            None => self.room.stage(self.script, self.options).await,
         }
     }
 
@@ -76,7 +76,7 @@ impl<'a> Theatre<'a> {
         if attempt.is_ok() && !stage.has_open_transaction() {
             self.stage = Some(stage);
         } else {
-            stage.give_up(self.spec).await?;
+            stage.give_up(self.script.spec).await?;
         }
         Ok(attempt)
     }

@@ -9,9 +9,7 @@ use super::{listed, server, spec};
 /// What a spec writes in a house of so many rooms.
 fn written(text: &str, rooms: usize) -> String {
     let (server, spec) = (server(), spec(text));
-    let local = tokio::task::LocalSet::new();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    local.block_on(&runtime, async {
+    let written = pgweave::runtime::on_this_thread(async {
         let mut house = House::on(&server, rooms);
         let limits = PlayLimits { wait: Duration::from_secs(1), ..PlayLimits::default() };
         let options = StageOptions { limits, ..StageOptions::default() };
@@ -19,7 +17,8 @@ fn written(text: &str, rooms: usize) -> String {
         house.close().await.unwrap();
         let ended = ended.map_err(|error| error.to_string());
         format!("{}{ended:?}", String::from_utf8(transcript.merged).unwrap())
-    })
+    });
+    written.unwrap()
 }
 
 const ACCOUNT: &str = "
@@ -57,6 +56,12 @@ fn what_a_permutation_leaves_is_there_for_the_next() {
          step x { SELECT count(*) FROM pg_class WHERE relname = 'left_over'; }",
         "setup { CREATE SEQUENCE IF NOT EXISTS q; }
          session s step a { SELECT nextval('q'); } step b { SELECT 1; } step x { SELECT last_value FROM q; }",
+        "setup { CREATE TABLE IF NOT EXISTS n (); DO $$ BEGIN EXECUTE 'INSERT INTO n DEFAULT VALUES'; END $$; }
+         session s step a { SELECT 1; } step b { SELECT 2; } step x { SELECT count(*) FROM n; }",
+        "setup { CREATE TABLE IF NOT EXISTS g (); } session s step a { GRANT SELECT ON g TO PUBLIC; }
+         step b { SELECT 1; } step x { SELECT relacl IS NULL AS plain FROM pg_class WHERE relname = 'g'; }",
+        "setup { CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; }
+         session s step a { SELECT 1; } step b { SELECT 2; } step x { SELECT count(*) FROM pg_proc WHERE proname = 'f'; }",
     ] {
         for orders in orders {
             let text = format!("{steps} {orders}");

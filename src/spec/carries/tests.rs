@@ -7,7 +7,7 @@ fn spec(setup: &str, step: &str) -> Spec {
 
 #[test]
 fn what_stays_in_a_connection_is_seen() {
-    let left = |setup: &str, step: &str| left_in_connections(&spec(setup, step));
+    let left = |setup: &str, step: &str| Carries::of(&spec(setup, step)).left;
     let table = "CREATE TABLE t (v int)";
     assert_eq!(left(table, "SET LOCAL my.name = 1"), Left::Marks);
     assert_eq!(left(table, "select set_config('my.name', '1', false)"), Left::Marks);
@@ -22,8 +22,32 @@ fn what_stays_in_a_connection_is_seen() {
 }
 
 #[test]
+fn what_a_spec_can_make_is_seen() {
+    let made = |setup: &str, step: &str| Carries::of(&spec(setup, step)).makes;
+    let table = "SET lock_timeout = 5; CREATE TABLE t (v int PRIMARY KEY); CREATE INDEX i ON t (v)";
+    assert_eq!(made(table, "SELECT v FROM t"), Makes::Relations);
+    assert_eq!(made(table, "ALTER TABLE t ADD w int; DROP TABLE t; TRUNCATE t; VACUUM t"), Makes::Relations);
+    for step in [
+        "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ $$",
+        "CREATE TYPE kind AS ENUM ('a')",
+        "CREATE SCHEMA s",
+        "CREATE ROLE r",
+        "DO $$ BEGIN EXECUTE 'CREATE TYPE kind'; END $$",
+        "SELECT lo_create(0)",
+        "SELECT pg_import_system_collations('public')",
+        "PREPARE TRANSACTION 'p'",
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO public",
+        "GRANT USAGE ON SCHEMA public TO public",
+        "CALL whatever()",
+    ] {
+        assert_eq!(made(table, step), Makes::Anything, "{step}");
+        assert_eq!(made(step, "SELECT 1"), Makes::Anything, "{step}");
+    }
+}
+
+#[test]
 fn what_a_permutation_leaves_to_the_next_is_seen() {
-    let apart = |setup: &str, step: &str| keeps_permutations_apart(&spec(setup, step));
+    let apart = |setup: &str, step: &str| Carries::of(&spec(setup, step)).keeps_apart;
     let table = "CREATE TABLE t (v int); INSERT INTO t VALUES (1);";
     assert!(apart(table, "BEGIN; SELECT v FROM t FOR UPDATE; UPDATE t SET v = 2; COMMIT;"));
     assert!(apart(table, "SET LOCAL lock_timeout = 5"));
@@ -33,7 +57,9 @@ fn what_a_permutation_leaves_to_the_next_is_seen() {
         "PREPARE p AS SELECT 1",
         "SELECT v INTO kept FROM t",
         "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ $$",
-        "GRANT SELECT ON t TO public",
+        "GRANT SELECT ON pg_class TO public",
+        "GRANT USAGE ON SCHEMA s TO public",
+        "GRANT a TO b",
         "EXPLAIN ANALYZE SELECT v FROM t",
         "LISTEN news",
         "SELECT currval('t_id_seq')",
@@ -44,15 +70,26 @@ fn what_a_permutation_leaves_to_the_next_is_seen() {
     }
     assert!(!apart("CREATE TEMP TABLE t (v int)", "SELECT 1"));
     assert!(!apart("CREATE ROLE r", "SELECT 1"));
-    for step in ["CREATE INDEX ON t (v)", "BEGIN; ALTER TABLE t ALTER v SET NOT NULL;", "VACUUM t"] {
-        assert!(apart(table, step) && changes_tables(&spec(table, step)), "{step}");
+    for step in [
+        "CREATE INDEX ON t (v)",
+        "BEGIN; ALTER TABLE t ALTER v SET NOT NULL;",
+        "VACUUM t",
+        "GRANT SELECT ON t TO public",
+        "REVOKE ALL ON TABLE t FROM public",
+    ] {
+        assert!(apart(table, step) && Carries::of(&spec(table, step)).changes_tables, "{step}");
     }
+    assert!(apart(
+        "CREATE TABLE t (v int); DO $$ BEGIN EXECUTE 'ALTER TABLE t ADD w int'; END $$",
+        "SELECT 1"
+    ));
+    assert!(!apart("CREATE TABLE t (v int); DO $$ BEGIN END $$; EXECUTE p", "DEALLOCATE p"));
     assert!(apart(table, "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING"));
 }
 
 #[test]
 fn functions_are_read() {
-    let apart = |setup: &str| keeps_permutations_apart(&spec(setup, "SELECT f()"));
+    let apart = |setup: &str| Carries::of(&spec(setup, "SELECT f()")).keeps_apart;
     let made = |body: &str, language: &str| {
         apart(&format!("CREATE FUNCTION f() RETURNS void LANGUAGE {language} AS {body};"))
     };
@@ -61,7 +98,7 @@ fn functions_are_read() {
     assert!(!made("$$ CREATE TABLE left_over () $$", "sql"));
     assert!(!made("$$ BEGIN SET work_mem = 64; END $$", "plpgsql"));
     assert!(!made("$$ EXECUTE p $$", "plpgsql"));
-    assert!(!made("'SELECT 1'", "sql"), "a body in quotes is not read");
+    assert!(made("'SELECT ''1'''", "sql") && !made("'CREATE TABLE left_over ()'", "sql"));
     assert!(!made("$$ f $$", "c"));
     assert!(apart(
         "CREATE OR REPLACE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
@@ -71,15 +108,15 @@ fn functions_are_read() {
 
 #[test]
 fn advisory_locks_are_seen() {
-    assert!(takes_advisory_locks(&spec("", "SELECT pg_advisory_lock(1)")));
-    assert!(!takes_advisory_locks(&spec("", "SELECT pg_advisory_xact_lock(1)")));
+    assert!(Carries::of(&spec("", "SELECT pg_advisory_lock(1)")).advisory_locks);
+    assert!(!Carries::of(&spec("", "SELECT pg_advisory_xact_lock(1)")).advisory_locks);
 }
 
 #[test]
 fn a_setup_stands_only_where_rows_tell_everything() {
     let stands = |setup: &str, step: &str| {
         let text = format!("setup {{ {setup} }} teardown {{ DROP TABLE t; }} session s step a {{ {step} }}");
-        may_stand(&crate::spec::parse("t.spec", &text).unwrap())
+        Carries::of(&crate::spec::parse("t.spec", &text).unwrap()).may_stand
     };
     let table = "CREATE TABLE t (v int); INSERT INTO t VALUES (1);";
     assert!(stands(table, "UPDATE t SET v = 2"));
@@ -93,12 +130,11 @@ fn a_setup_stands_only_where_rows_tell_everything() {
         !stands(table, "SELECT pg_relation_size('t')") && !stands(table, "SELECT * FROM pg_catalog.pg_locks")
     );
     assert!(!stands("CREATE TABLE t (v int); ANALYZE t;", "SELECT 1"));
-    assert!(!may_stand(&spec(table, "SELECT 1")), "there is no teardown");
+    assert!(!Carries::of(&spec(table, "SELECT 1")).may_stand, "there is no teardown");
 }
 
 #[test]
 fn prepared_transactions_are_the_clusters() {
     let step = "BEGIN; UPDATE t SET v = 1; PREPARE TRANSACTION 'a'";
-    assert!(!keeps_permutations_apart(&spec("CREATE TABLE t (v int)", step)));
-    assert!(leaves_only_rows(&spec("CREATE TABLE t (v int)", step)));
+    assert!(!Carries::of(&spec("CREATE TABLE t (v int)", step)).keeps_apart);
 }
