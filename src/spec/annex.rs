@@ -227,25 +227,36 @@ impl Drop for Annex {
 async fn serve(mut room: Room, mut asks: UnboundedReceiver<Asked>) -> Result<(), ServerError> {
     // The stage of a permutation that left something: whether another goes on there shows in what is asked next.
     let mut left: Option<Stage> = None;
+    // It is tidied as soon as its part is played, while others play theirs.
+    let mut tidied = Ok(());
     while let Some(asked) = asks.recv().await {
         match asked {
             Asked::Tidy(tell) => {
                 drop(left.take());
+                tidied = tidied.and(room.tidy().await);
                 // Whoever does not listen any more wants to know no more.
-                let _ = tell.send(room.tidy().await);
+                let _ = tell.send(std::mem::replace(&mut tidied, Ok(())));
             }
             Asked::Play(part) => {
                 let stage = match left.take() {
                     Some(stage) => Ok(stage),
                     None => room.stage(part.script(), part.options).await,
                 };
-                match stage {
-                    Err(error) => drop(part.tell.send(Err(error.into()))),
-                    Ok(mut stage) => match part.play(&mut stage).await {
-                        None => room.take_back(stage),
-                        Some(_) => left = Some(stage),
-                    },
+                let mut stage = match stage {
+                    Ok(stage) => stage,
+                    Err(error) => {
+                        drop(part.tell.send(Err(error.into())));
+                        continue;
+                    }
+                };
+                if part.play(&mut stage).await.is_some() {
+                    left = Some(stage);
+                    continue;
                 }
+                // Who is told waits for the end of all that tell.
+                drop(part);
+                room.take_back(stage);
+                tidied = tidied.and(room.tidy().await);
             }
         }
     }
