@@ -11,7 +11,10 @@ mod leftovers;
 mod levels;
 mod sessions;
 mod threads;
+mod unanswered;
 
+#[path = "../common/loud.rs"]
+mod loud;
 #[path = "../common/script.rs"]
 mod script;
 #[path = "../common/wire.rs"]
