@@ -118,12 +118,12 @@ async fn look_after_each(schema: String, changes: Vec<&'static str>, isolation: 
 }
 
 fn look(schema: &str, changes: &[&'static str]) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    tokio::task::LocalSet::new().block_on(&runtime, async {
+    pgweave::runtime::on_this_thread(async {
         for isolation in [Isolation::ReadCommitted, Isolation::Serializable] {
             look_after_each(schema.to_owned(), changes.to_vec(), isolation).await;
         }
-    });
+    })
+    .expect("a runtime");
 }
 
 #[test]

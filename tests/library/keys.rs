@@ -35,8 +35,7 @@ async fn execute(session: &Session, sql: &str) -> Result<Value, Failure> {
 
 /// Runs the statements one after another, each in a session of its own, and tells who depends on whom by keys.
 fn check(statements: &[&str], expected: Expect) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let told = tokio::task::LocalSet::new().block_on(&runtime, async {
+    let told = pgweave::runtime::on_this_thread(async {
         let server = shared_server().await.expect("a server: set DATABASE_URL, or install its binaries");
         let subject = Arc::new(Script::new(&[], execute).also(CARDS));
         let sessions: Vec<_> = statements.iter().map(|sql| vec![(*sql).to_owned()]).collect();
@@ -60,7 +59,8 @@ fn check(statements: &[&str], expected: Expect) {
             format!("{from} {} {to}: {found}\n", kind(one.kind))
         };
         graph.dependencies.iter().filter(|one| one.about == About::Key).map(line).collect::<String>()
-    });
+    })
+    .expect("a runtime");
     expected.assert_eq(&told);
 }
 

@@ -28,8 +28,7 @@ async fn levels(session: &Session, _: &str) -> Result<Value, Failure> {
 
 #[test]
 fn each_case_has_its_level_on_kept_and_new_connections() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    tokio::task::LocalSet::new().block_on(&runtime, async {
+    pgweave::runtime::on_this_thread(async {
         let server = shared_server().await.expect("a server: set DATABASE_URL, or install its binaries");
         let subject = Arc::new(Script::new(&["ask"], async |session: &Session, word: &str| {
             levels(session, word).await
@@ -46,5 +45,6 @@ fn each_case_has_its_level_on_kept_and_new_connections() {
             }
         }
         standing.close(&server).await.expect("its database is dropped");
-    });
+    })
+    .expect("a runtime");
 }

@@ -37,8 +37,7 @@ impl Subject for Halfway {
 #[test]
 fn a_thread_that_others_have_held_for_longer_than_a_step_may_take_is_no_hang() {
     let limits = Limits { step: Duration::from_secs(2), ..Limits::default() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let history = tokio::task::LocalSet::new().block_on(&runtime, async {
+    let history = pgweave::runtime::on_this_thread(async {
         let server = shared_server().await.expect("a server: set DATABASE_URL, or install its binaries");
         let halfway = Arc::new(Notify::new());
         let subject = Arc::new(Halfway(halfway.clone()));
@@ -53,7 +52,8 @@ fn a_thread_that_others_have_held_for_longer_than_a_step_may_take_is_no_hang() {
         let (ran, ()) = tokio::join!(standing.lane.run(&case, &mut strategy), held);
         standing.close(&server).await.expect("its database is dropped");
         ran.expect("it runs").history
-    });
+    })
+    .expect("a runtime");
     assert_eq!(history.ended, Ended::Complete);
     assert!(matches!(history.outcomes[0][0], Outcome::Done(_)));
 }

@@ -25,6 +25,5 @@ async fn lane(server: &Server, variant: Variant) -> StandingLane<RegistrySubject
 
 /// Runs a test on a runtime of one thread, on which a lane lives.
 fn on_one_thread(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    tokio::task::LocalSet::new().block_on(&runtime, test);
+    pgweave::runtime::on_this_thread(test).expect("a runtime");
 }
