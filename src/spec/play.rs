@@ -148,7 +148,8 @@ impl<'a> Play<'a> {
                 stage.options.limits.step,
                 Asking::Soon,
                 stage.options.reins,
-            ),
+            )
+            .near(stage.is_near),
             limits: stage.options.limits,
             active: vec![None; sessions],
             waiting: Vec::new(),

@@ -129,6 +129,7 @@ impl Room {
         stage.options = options;
         stage.introduce(script).await?;
         stage.pids().into_iter().for_each(|pid| self.seat.bring(pid));
+        stage.is_near = self.seat.is_taken();
         Ok(stage)
     }
 

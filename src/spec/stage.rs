@@ -108,6 +108,8 @@ pub struct Stage {
     pub(super) clients: Vec<Client>,
     pub(super) options: StageOptions,
     pub(super) ground: Ground,
+    /// Whether its backends sit on this core.
+    pub(super) is_near: bool,
     /// Whether nothing and nobody else was in the database when it was last looked at, and nothing was played since.
     pub(super) found_empty: bool,
 }
@@ -147,6 +149,7 @@ impl Stage {
             clients,
             options,
             ground,
+            is_near: false,
             found_empty: false,
         })
     }

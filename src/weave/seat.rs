@@ -46,6 +46,11 @@ impl Seat {
         })
     }
 
+    /// Whether it is one on a core, where backends can be had.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.taken.is_some()
+    }
+
     /// Has the backend `pid` of our own server on this core from now on.
     pub(crate) fn bring(&self, pid: i32) {
         if let Some(taken) = &self.taken {

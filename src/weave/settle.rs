@@ -86,6 +86,8 @@ pub(crate) struct Settler<'a> {
     limit: Duration,
     asking: Asking,
     reins: Reins,
+    /// Whether the backends sit on this core: then one has had its turn soon after its step was released.
+    near: bool,
     still: Still,
     /// The sessions that are stably blocked; their backends are held still.
     blocked: BTreeSet<SessionId>,
@@ -121,6 +123,7 @@ impl<'a> Settler<'a> {
             limit,
             asking,
             reins,
+            near: reins == Reins::Held,
             still: Still::new(reins),
             blocked: BTreeSet::new(),
             held_by: BTreeMap::new(),
@@ -137,6 +140,12 @@ impl<'a> Settler<'a> {
     /// Makes backends stop at these gates. For those inside statements, the observer must have made them.
     pub(crate) fn gates(mut self, gates: Gates) -> Self {
         self.gated = (gates == Gates::Inside).then(BTreeSet::new);
+        self
+    }
+
+    /// Says whether the backends sit on this core. If nothing is said, those do that can be held still.
+    pub(crate) fn near(mut self, near: bool) -> Self {
+        self.near = near;
         self
     }
 
@@ -227,10 +236,15 @@ impl<'a> Settler<'a> {
         }
     }
 
-    /// Whether a wait may be asked about before an event or a while tells of it: only where the backend is on this core, and
-    /// can be held still before its deadlock check is due.
+    /// Whether a wait may be asked about before an event or a while tells of it: only where the backend is on this core, and,
+    /// should it be about to report the wait, can be held still before its deadlock check is due.
     fn may_ask_early(&self) -> bool {
-        self.asking != Asking::Late && self.reins == Reins::Held && self.gated.is_none()
+        let may = match self.asking {
+            Asking::OnReport => self.reins == Reins::Held,
+            Asking::Soon => true,
+            Asking::Late => false,
+        };
+        may && self.near && self.gated.is_none()
     }
 
     /// # Errors
