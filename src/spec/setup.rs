@@ -14,7 +14,6 @@ use crate::weave::LaneError;
 
 impl Stage {
     pub(super) async fn set_up(&mut self, spec: &Spec, out: &mut Transcript) -> Result<(), PlayError> {
-        self.found_empty = false;
         if !self.put_back().await? {
             let stands = self.may_stand(spec).await?;
             self.set_up_anew(spec, out).await?;
@@ -39,6 +38,8 @@ impl Stage {
     }
 
     async fn set_up_anew(&mut self, spec: &Spec, out: &mut Transcript) -> Result<(), PlayError> {
+        // Here, and not before: whether the setup may be left standing is asked of an empty database.
+        self.found_empty = false;
         for sql in &spec.setup {
             let answer = self.ask(&self.control, sql, || "the setup".to_owned()).await?;
             answer.print(out);

@@ -45,6 +45,29 @@ fn a_database_in_which_nothing_is_left_is_used_again() {
     assert!(finds_nothing(&played[2].1), "{}", played[2].1);
 }
 
+/// The database is looked at before a setup is left standing, and not again until all is torn down.
+#[test]
+fn what_the_teardown_of_a_setup_that_stood_leaves_is_seen() {
+    let orders = format!("{} permutation a", "permutation x ".repeat(20));
+    let leaves = spec(&format!(
+        "setup {{ CREATE TABLE t (v int); }}
+         teardown {{ DO $$ BEGIN IF NOT EXISTS (SELECT FROM t) THEN DROP TABLE t; END IF; END $$; }}
+         session s step a {{ INSERT INTO t VALUES (1); }} step x {{ SELECT 1; }} {orders}"
+    ));
+    let server = server();
+    let written = pgweave::runtime::on_this_thread(async {
+        let mut house = House::on(&server, 1);
+        listed(&leaves, "leaves", &mut house, StageOptions::default()).await.1.unwrap();
+        house.tidy().await.unwrap();
+        let (transcript, ended) = listed(&spec(LOOK), "look", &mut house, StageOptions::default()).await;
+        ended.unwrap();
+        house.close().await.unwrap();
+        String::from_utf8(transcript.merged).unwrap()
+    });
+    let written = written.unwrap();
+    assert!(finds_nothing(&written), "{written}");
+}
+
 #[test]
 fn what_is_left_is_swept_away() {
     let played = played(&[
