@@ -7,7 +7,7 @@ mod words;
 use self::text::Text;
 use self::words::{
     Executed, HARMLESS, LOCKING, OF_CLUSTERS, OF_TABLES, alters_tables, begins_with, changes_database,
-    followed_by, functions_are_known, has_blocks, keeps_in_session, marks, sets,
+    followed_by, functions_are_known, has_blocks, keeps_in_session, marks, only_drops, sets,
 };
 use super::syntax::Spec;
 use crate::weave::names_what_frees;
@@ -78,19 +78,42 @@ impl Carries {
         let keeps_apart = texts.keep_permutations_apart();
         let advisory_locks = texts.name(|word| begins_with(word, LOCKING));
         let changes_tables = texts.steps.iter().flat_map(Text::statements).any(changes_database);
-        let stands_for_rows = !spec.setup.is_empty() && spec.teardown.is_some();
+        let teardown_drops =
+            spec.teardown.is_some() && texts.around.last().is_some_and(|teardown| only_drops(teardown));
+        let may_stand = !spec.setup.is_empty() && teardown_drops && texts.tell_of_rows_only();
         Self {
             left: texts.left_in_connections(keeps_apart, advisory_locks),
             makes: texts.make(),
             keeps_apart,
             changes_tables,
             advisory_locks,
-            may_stand: stands_for_rows && !changes_tables && texts.tell_of_rows_only(),
+            may_stand,
             unlocks: texts.all().any(|text| {
                 !functions_are_known(text) || text.bodies.iter().any(|body| names_what_frees(body.sql))
             }),
         }
     }
+}
+
+/// The tables that the teardown of `spec` drops, where it does nothing else, and their names are plain and mean what they mean
+/// to everyone.
+pub(super) fn dropped_tables(spec: &Spec) -> Option<Vec<String>> {
+    let teardown = spec.teardown.as_ref().filter(|teardown| !teardown.contains('"'))?;
+    let may_set = |setup: &String| setup.to_uppercase().contains("SET");
+    if spec.setup.iter().any(may_set) {
+        return None;
+    }
+    let capitals = teardown.to_uppercase();
+    let text = Text::of(&capitals);
+    let mut dropped = Vec::new();
+    for statement in text.statements().filter(|statement| !statement.is_empty()) {
+        let names = statement.strip_prefix(&["DROP", "TABLE"])?;
+        let names = names.strip_prefix(&["IF", "EXISTS"]).unwrap_or(names);
+        let names = names.strip_suffix(&["CASCADE"]).unwrap_or(names);
+        // Names without quotes are in small letters for the server.
+        dropped.extend(names.iter().map(|name| name.to_lowercase()));
+    }
+    Some(dropped)
 }
 
 /// The texts of a spec in capitals.
@@ -198,8 +221,10 @@ impl<'a> Texts<'a> {
         })
     }
 
-    /// Whether rows, and prepared transactions, are all that steps can leave and all that can be seen.
+    /// Whether rows, prepared transactions, and settings of sessions are all that steps can leave, and rows all that can be seen.
     fn tell_of_rows_only(&self) -> bool {
+        // A setting stays in its session, whether what that finds is new or not.
+        let changes = |statement: &[&str]| changes_database(statement) && !sets(statement);
         let tells = |word: &str| {
             OF_TABLES.contains(&word)
                 || word.contains("PG_") && !begins_with(word, HARMLESS)
@@ -207,7 +232,7 @@ impl<'a> Texts<'a> {
         };
         self.keep_nothing_in_sessions()
             && !self.name(tells)
-            && !self.sessions.iter().flat_map(Text::statements).any(changes_database)
+            && !self.sessions.iter().chain(&self.steps).flat_map(Text::statements).any(changes)
     }
 }
 

@@ -1,22 +1,22 @@
-//! What a permutation finds: usually what setup has just made. Where many permutations follow one another and none can leave
-//! anything but rows, the setup is left standing after the first few and its rows are put back: making tables and
-//! dropping them takes longer than most permutations.
+//! What a permutation finds: usually what setup has just made. Where several permutations follow one another and none can
+//! leave anything but rows, the setup is left standing and its rows are put back: making tables and dropping them takes
+//! longer than most permutations.
 //!
-//! Nothing of it shows in any output. Where the text, the tables or a permutation do not allow it, each is set up anew.
+//! Nothing of it shows in any output. Where the text, the tables, the teardown or a permutation do not allow it, each is set
+//! up anew. That the teardown takes everything away is certain from the names of the tables, or it is tried and undone.
 
-use super::carries::{Makes, Script};
+use super::carries::{Makes, Script, dropped_tables};
 use super::client::Event;
 use super::error::PlayError;
+use super::leavings::is_without;
 use super::stage::{Stage, StageError, failed};
 use super::syntax::Spec;
 use crate::history::Statement;
 use crate::schedule::SessionId;
 use crate::weave::{LaneError, Rights, Standing, versions};
 
-/// Permutations that are set up anew before a setup is left standing: what they print and leave is looked at.
-const ANEW_MIN: usize = 2;
-/// What it takes to let a setup stand pays with this many permutations.
-const PAYS_FROM: usize = 20;
+/// To let a setup stand pays with so many permutations, be they listed or only played.
+const PAYS_FROM: usize = 4;
 
 /// What permutations of one spec find on a stage.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ pub(super) struct Ground {
     may_stand: bool,
     /// Permutations that were set up anew.
     anew: usize,
-    standing: Option<Standing>,
+    pub(super) standing: Option<Standing>,
     /// Row versions that steps have written since the rows were put back.
     written: usize,
     /// Transactions that are prepared and not ended yet.
@@ -75,26 +75,59 @@ impl Stage {
     /// Puts the rows of a setup back that stands. Returns whether one does.
     pub(super) async fn put_back(&mut self) -> Result<bool, PlayError> {
         let Some(standing) = &mut self.ground.standing else { return Ok(false) };
-        let put = standing.put_back(self.observer.connection()).await;
-        put.map(|()| true).map_err(server)
+        match standing.put_back(self.observer.connection()).await {
+            Ok(()) => Ok(true),
+            // All is as it was before.
+            Err(sqlx::Error::Database(error)) => {
+                tracing::debug!(%error, "the rows of the setup cannot be put back");
+                self.ground.may_stand = false;
+                self.raze().await.map_err(server)?;
+                let teardown = &self.ground.teardown;
+                self.answer_to(&self.control, teardown, || "the teardown".to_owned()).await?;
+                Ok(false)
+            }
+            Err(error) => Err(server(error)),
+        }
     }
 
-    /// Whether the setup that is run next may be left standing.
+    /// Whether the setup that is run next may be left standing: nothing else may be there.
     pub(super) async fn may_stand(&mut self, spec: &Spec) -> Result<bool, PlayError> {
-        let Ground { may_stand, anew, .. } = self.ground;
-        let pays = || anew >= PAYS_FROM || spec.orders().nth(PAYS_FROM - 1).is_some();
-        if !may_stand || anew < ANEW_MIN || !pays() {
+        let pays = || self.ground.anew >= PAYS_FROM || spec.orders().nth(PAYS_FROM - 1).is_some();
+        if !self.ground.may_stand || !pays() {
             return Ok(false);
         }
-        self.ground.may_stand = self.leaves_nothing().await.map_err(server)?;
+        self.ground.may_stand = self.found_empty || self.leaves_nothing().await.map_err(server)?;
         Ok(self.ground.may_stand)
     }
 
-    /// Lets the setup stand that has just been run.
-    pub(super) async fn stand(&mut self) -> Result<(), PlayError> {
-        self.ground.standing = Standing::begin(self.observer.connection()).await.map_err(server)?;
+    /// Lets the setup stand that has just been run, if the teardown would leave nothing of it.
+    pub(super) async fn stand(&mut self, spec: &Spec) -> Result<(), PlayError> {
+        if self.ground.may_stand {
+            self.ground.standing = Standing::begin(self.observer.connection()).await.map_err(server)?;
+        }
+        if let Some(standing) = &self.ground.standing {
+            let goes = self.ground.makes == Makes::Relations
+                && dropped_tables(spec).is_some_and(|dropped| standing.goes_with(dropped));
+            if !goes && !self.would_tear_down().await? {
+                self.raze().await.map_err(server)?;
+            }
+        }
         self.ground.may_stand = self.ground.standing.is_some();
         Ok(())
+    }
+
+    /// Whether the teardown, which only drops, would do so and leave nothing. It is tried and undone.
+    async fn would_tear_down(&mut self) -> Result<bool, PlayError> {
+        let Ground { teardown, makes, .. } = &self.ground;
+        let tried = format!("BEGIN; {teardown}\n; SELECT {}; ROLLBACK", is_without(*makes));
+        let what = || "the teardown".to_owned();
+        let told = self.answer_to(&self.control, &tried, what).await?;
+        if self.control.is_in_transaction() {
+            self.answer_to(&self.control, "ROLLBACK", what).await?;
+        }
+        let is_true =
+            |event: &Event| matches!(event, Event::Rows(table) if table.rows == [[Some(b"t".to_vec())]]);
+        Ok(told.iter().any(is_true))
     }
 
     /// Whether the setup still stands after a permutation, so that nothing is to be torn down.

@@ -18,7 +18,7 @@ impl Stage {
             let stands = self.may_stand(spec).await?;
             self.set_up_anew(spec, out).await?;
             if stands {
-                self.stand().await?;
+                self.stand(spec).await?;
             }
         }
         for (client, session) in self.clients.iter().zip(&spec.sessions) {
@@ -88,16 +88,25 @@ impl Stage {
         Ok((catalogue, self.options.isolation.unwrap_or(by_default)))
     }
 
-    /// Asks past the steps. What waits for a transaction that no step has ended would wait for ever.
     async fn ask(
         &self,
         client: &Client,
         sql: &str,
         what: impl FnOnce() -> String,
     ) -> Result<Answer, PlayError> {
+        self.answer_to(client, sql, what).await.map(Answer::of)
+    }
+
+    /// Asks past the steps. What waits for a transaction that no step has ended would wait for ever.
+    pub(super) async fn answer_to(
+        &self,
+        client: &Client,
+        sql: &str,
+        what: impl FnOnce() -> String,
+    ) -> Result<Vec<Event>, PlayError> {
         let limit = self.options.limits.wait;
         match tokio::time::timeout(limit, client.ask(sql)).await {
-            Ok(events) => Ok(Answer::of(events?)),
+            Ok(events) => Ok(events?),
             Err(_) => Err(PlayError::HeldUp { what: what(), seconds: limit.as_secs_f32() }),
         }
     }

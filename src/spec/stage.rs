@@ -133,7 +133,7 @@ impl Stage {
             connected.map_err(failed(format!("the {CONTROL}")))
         };
         let observer = async {
-            let mut observer = Observer::watch(&entry.connect).await?;
+            let mut observer = Observer::watch(&entry.connect, entry.rights).await?;
             let pid = observer.pid().await?;
             Ok((observer, pid))
         };

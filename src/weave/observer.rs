@@ -46,7 +46,7 @@ const SETTINGS: &str =
     SET plan_cache_mode = force_generic_plan;";
 
 /// Without triggers and foreign keys in between, putting rows back is quick and has no effects of its own.
-pub(super) const AS_REPLICA: &str = "SET session_replication_role = replica";
+const AS_REPLICA: &str = "SET session_replication_role = replica";
 
 /// Functions whose text we cannot read may do it too.
 const UNLOCKING_FUNCTIONS: &str = "
@@ -87,13 +87,17 @@ impl Observer {
         self.unlocking_functions
     }
 
-    /// Connects, only to ask who waits for whom. What functions there are to come is not known to it.
+    /// Connects, to ask who waits for whom and to put rows back that others have made. What functions there are to come is not
+    /// known to it.
     ///
     /// # Errors
     /// Whatever the server says.
-    pub async fn watch(options: &PgConnectOptions) -> Result<Self, sqlx::Error> {
+    pub async fn watch(options: &PgConnectOptions, rights: Rights) -> Result<Self, sqlx::Error> {
         let mut connection = options.connect().await?;
         sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
+        if rights == Rights::Superuser {
+            sqlx::raw_sql(AS_REPLICA).execute(&mut connection).await?;
+        }
         Ok(Self {
             connection,
             tables: Tables::default(),

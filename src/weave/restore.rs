@@ -69,12 +69,6 @@ impl Restore {
         Ok(Self { kept, changed: TABLES, is_new: true, is_back: false, one_by_one })
     }
 
-    /// What lies in the tables has been put there this moment, and need not go into new files.
-    pub(super) fn take_as_new(&mut self) {
-        self.is_new = false;
-        self.kept.iter_mut().for_each(|kept| kept.wear.filled(kept.rows));
-    }
-
     /// Brings back the first state.
     ///
     /// # Errors

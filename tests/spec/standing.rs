@@ -1,8 +1,9 @@
 //! A setup that is left standing shows in no output that it is not new.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pgweave::spec::{PlayLimits, Spec, StageOptions};
+use pgweave::spec::{House, PlayLimits, Spec, StageOptions, Transcript};
 
 use super::{in_house, listed, server, spec};
 
@@ -24,13 +25,32 @@ fn one_by_one(spec: &Spec) -> String {
 }
 
 fn all_at_once(spec: &Spec) -> String {
-    let run = async |house: &mut _| {
-        let (out, ended) = listed(spec, "test", house, StageOptions::default()).await;
-        ended.expect("it can be played");
-        String::from_utf8(out.result).expect("text")
-    };
-    let written = in_house(&server(), run);
-    written.split_once('\n').map_or("", |(_, rest)| rest).to_owned()
+    let written = in_house(&server(), async |house: &mut _| played(spec, house).await);
+    String::from_utf8(without_head(written.result)).expect("text")
+}
+
+/// What they write one after another in one room, with the talk in between.
+fn in_one_room(spec: &Spec) -> String {
+    let server = server();
+    let written = pgweave::runtime::on_this_thread(async {
+        let mut house = House::on(&server, 1);
+        let written = played(spec, &mut house).await;
+        house.close().await.expect("the database can be dropped");
+        written
+    });
+    String::from_utf8(without_head(written.expect("a runtime").merged)).expect("text")
+}
+
+async fn played(spec: &Spec, house: &mut House) -> Transcript {
+    let (out, ended) = listed(spec, "test", house, StageOptions::default()).await;
+    ended.expect("it can be played");
+    out
+}
+
+/// The first line tells of the spec.
+fn without_head(mut written: Vec<u8>) -> Vec<u8> {
+    let head = written.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    written.split_off(head)
 }
 
 /// Rows come and go, and numbers are drawn and lost; the orders of rows and what waits for what are the same.
@@ -61,6 +81,33 @@ fn every_permutation_is_as_if_it_were_the_only_one() {
     same(&alone, &together);
 }
 
+/// A row goes to the part that its value says, a trigger writes to another table, and a setting stays in its session.
+const PARTED: &str = "
+setup { CREATE TABLE parted (v int, note text) PARTITION BY LIST (v);
+        CREATE TABLE low PARTITION OF parted FOR VALUES IN (1, 2);
+        CREATE TABLE high (note text, v int);
+        ALTER TABLE parted ATTACH PARTITION high DEFAULT;
+        CREATE TABLE log (line text);
+        CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$
+          BEGIN INSERT INTO log SELECT OLD.v || ' to ' || NEW.v; RETURN NEW; END $$;
+        CREATE TRIGGER noted AFTER UPDATE ON parted FOR EACH ROW EXECUTE FUNCTION noted();
+        CREATE VIEW lines AS SELECT line FROM log; }
+setup { INSERT INTO parted VALUES (1, 'it''s'), (2, 'a\\b'), (3, NULL), (4, ''); INSERT INTO log VALUES ('begun'); }
+teardown { DROP VIEW lines; DROP TABLE parted, log; DROP FUNCTION noted; }
+session s1 setup { SET enable_seqscan = off; BEGIN; }
+step u1 { UPDATE parted SET v = v + 1 WHERE v <= 2; } step c1 { COMMIT; }
+session s2 step m2 { UPDATE parted SET v = 1 WHERE v = 2; }
+session s3 step i3 { INSERT INTO parted VALUES (9, 'new'); } step l3 { SELECT v, note FROM parted; SELECT line FROM lines; }
+";
+
+#[test]
+fn parts_triggers_and_views_stand_too() {
+    let parted = spec(PARTED);
+    let (alone, together) = (one_by_one(&parted), all_at_once(&parted));
+    assert!(alone.contains("<waiting ...>") && alone.contains("1 to 2"), "it is busy:\n{alone}");
+    same(&alone, &together);
+}
+
 /// The number of a table tells that it is another one.
 const TELLING: &str = "
 setup { CREATE TABLE t (v int); INSERT INTO t VALUES (1); }
@@ -68,32 +115,65 @@ teardown { DROP TABLE t; }
 session s1 step a { UPDATE t SET v = v + 1; } step b { SELECT v FROM t; }
 session s2 step c { SELECT 't'::regclass::int; } step d { DELETE FROM t; } step e { SELECT 1; } step f { SELECT 2; } step g { SELECT 3; }
 ";
+const PERMUTATIONS: usize = 21;
 
-fn numbers(text: &str) -> Vec<u32> {
-    let lines = text.lines().filter_map(|line| line.trim().parse().ok());
-    lines.filter(|number| *number > 16_384).collect()
+/// How many tables there have been.
+fn made(written: &str) -> usize {
+    let lines = written.lines().filter_map(|line| line.trim().parse::<u32>().ok());
+    let numbers: Vec<_> = lines.filter(|number| *number > 16_384).collect();
+    assert_eq!(numbers.len(), PERMUTATIONS, "each permutation tells");
+    BTreeSet::from_iter(numbers).len()
 }
 
 #[test]
 fn canary_a_setup_is_left_standing() {
-    let numbers = numbers(&all_at_once(&spec(TELLING)));
-    assert_eq!(numbers.len(), 21);
-    let (first, then) = numbers.split_at(2);
-    let standing =
-        then.iter().filter(|number| then.iter().filter(|other| other == number).count() > 1).count();
-    assert!(first[0] != first[1] && !then.contains(&first[0]), "at first each is made anew: {numbers:?}");
-    assert!(standing > 10, "then one stands: {numbers:?}");
+    assert_eq!(made(&in_one_room(&spec(TELLING))), 1);
+}
+
+#[test]
+fn what_a_teardown_must_be_tried_for_stands_too() {
+    for setup in [
+        "CREATE TABLE u (v int UNIQUE); CREATE TABLE t (v int REFERENCES u (v)); INSERT INTO u VALUES (1), (2);",
+        "CREATE TABLE u (v int); CREATE SEQUENCE s; CREATE TABLE t (v int DEFAULT nextval('s'));",
+    ] {
+        let text = TELLING.replace("CREATE TABLE t (v int);", setup);
+        let text = text.replace("DROP TABLE t;", "DROP TABLE t; DROP TABLE u; DROP SEQUENCE IF EXISTS s;");
+        assert_eq!(made(&in_one_room(&spec(&text))), 1, "{setup}");
+    }
 }
 
 #[test]
 fn a_setup_that_says_something_says_it_each_time() {
     let telling =
         TELLING.replace("INSERT INTO t VALUES (1);", "INSERT INTO t VALUES (1) RETURNING v AS said;");
-    let written = all_at_once(&spec(&telling));
-    assert_eq!(written.matches("said").count(), 21);
-    let mut numbers = numbers(&written);
-    numbers.dedup();
-    assert_eq!(numbers.len(), 21, "each is made anew");
+    let written = in_one_room(&spec(&telling));
+    assert_eq!(written.matches("said").count(), PERMUTATIONS);
+    assert_eq!(made(&written), PERMUTATIONS, "each is made anew");
+}
+
+#[test]
+fn a_teardown_that_fails_fails_each_time() {
+    // The setup takes away what is left of the one before.
+    let setup = "DROP TABLE IF EXISTS u, t; CREATE TABLE u (v int UNIQUE); CREATE TABLE t (v int REFERENCES u (v)); \
+                 INSERT INTO u VALUES (1), (2);";
+    let text = TELLING
+        .replace("CREATE TABLE t (v int);", setup)
+        .replace("DROP TABLE t;", "DROP TABLE u; DROP TABLE t;");
+    let written = in_one_room(&spec(&text));
+    assert_eq!(written.matches("teardown failed").count(), PERMUTATIONS, "{written}");
+    assert_eq!(made(&written), PERMUTATIONS);
+}
+
+#[test]
+fn what_a_teardown_leaves_is_there_in_the_next() {
+    let text = TELLING.replace(
+        "CREATE TABLE t (v int);",
+        "CREATE TABLE IF NOT EXISTS u (v int); INSERT INTO u VALUES (7); CREATE TABLE t (v int);",
+    );
+    let written = in_one_room(&spec(&text.replace("SELECT 3;", "SELECT count(*) AS sevens FROM u;")));
+    assert_eq!(made(&written), PERMUTATIONS);
+    let last = written.rsplit("sevens").next().expect("a part");
+    assert!(last.contains(&format!("{PERMUTATIONS}\n")), "rows have come together:\n{last}");
 }
 
 #[test]

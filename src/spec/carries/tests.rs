@@ -131,6 +131,39 @@ fn a_setup_stands_only_where_rows_tell_everything() {
     );
     assert!(!stands("CREATE TABLE t (v int); ANALYZE t;", "SELECT 1"));
     assert!(!Carries::of(&spec(table, "SELECT 1")).may_stand, "there is no teardown");
+    assert!(stands(table, "SET enable_seqscan = off; SELECT v FROM t"), "that is the same in either case");
+}
+
+#[test]
+fn only_a_teardown_that_drops_can_be_tried() {
+    let stands = |teardown: &str| {
+        let text = format!(
+            "setup {{ CREATE TABLE t () }} teardown {{ {teardown} }} session s step a {{ SELECT 1 }}"
+        );
+        Carries::of(&crate::spec::parse("t.spec", &text).unwrap()).may_stand
+    };
+    assert!(stands("DROP TABLE t") && stands("DROP VIEW v; DROP TABLE IF EXISTS t, u CASCADE;\n"));
+    for teardown in
+        ["DROP TABLE t; SELECT 1", "DROP TABLE t; COMMIT", "TRUNCATE t", "DO $$ BEGIN DROP TABLE t; END $$"]
+    {
+        assert!(!stands(teardown), "{teardown}");
+    }
+}
+
+#[test]
+fn tables_that_are_dropped_are_known_by_plain_names() {
+    let dropped = |setup: &str, teardown: &str| {
+        let text = format!("setup {{ {setup} }} teardown {{ {teardown} }} session s step a {{ SELECT 1 }}");
+        dropped_tables(&crate::spec::parse("t.spec", &text).unwrap())
+    };
+    let names = |all: &[&str]| Some(all.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    assert_eq!(
+        dropped("CREATE TABLE t ()", "drop table T, u; DROP TABLE IF EXISTS v CASCADE;"),
+        names(&["t", "u", "v"])
+    );
+    assert_eq!(dropped("CREATE TABLE t ()", "DROP TABLE \"T\""), None);
+    assert_eq!(dropped("CREATE TABLE t ()", "DROP TABLE t; DROP VIEW v"), None);
+    assert_eq!(dropped("SET search_path = a; CREATE TABLE t ()", "DROP TABLE t"), None);
 }
 
 #[test]

@@ -121,6 +121,13 @@ pub(super) fn changes_database(words: &[&str]) -> bool {
         })
 }
 
+/// Whether a text drops and does nothing else, so that it says nothing, and can be tried and undone.
+pub(super) fn only_drops(text: &Text<'_>) -> bool {
+    const ENDING: &[&str] = &["ABORT", "COMMIT", "END", "PREPARE", "ROLLBACK"];
+    let drops = |statement: &[&str]| statement.first().is_none_or(|first| *first == "DROP");
+    text.statements().all(drops) && !text.words().iter().any(|word| ENDING.contains(word))
+}
+
 /// Whether it can be read what the functions do that a text makes, and it is what a step may do.
 pub(super) fn functions_are_known(text: &Text<'_>) -> bool {
     let words = text.words();
