@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn what_will_not_do() {
         let rights = Rights { superuser: false, lock_settings: false, create_databases: true };
-        let good = Facts { version: 160_003, rights, mode: Mode::Primary };
+        let good = Facts { version: 160_003, rights, mode: Mode::Primary, prepared_max: 0 };
         let wish = Wish::default();
         assert_eq!(unfit(&good, "ann", &wish), None);
         assert_eq!(unfit(&Facts { version: 130_020, ..good }, "ann", &wish), Some(Unfit::TooOld(13)));

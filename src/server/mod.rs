@@ -133,6 +133,11 @@ impl Server {
         self.facts.rights
     }
 
+    /// How many transactions can be prepared on it at the same time.
+    pub fn prepared_max(&self) -> usize {
+        self.facts.prepared_max
+    }
+
     /// Where the server comes from, in words.
     pub fn origin(&self) -> String {
         match &self.origin {

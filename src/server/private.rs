@@ -36,7 +36,8 @@ const SOCKET_ONLY: &[(&str, &str)] =
 pub(super) const SETTINGS: &[(&str, &str)] = &[
     // Eight lanes with their sessions, observers and pools of the code under test.
     ("max_connections", "200"),
-    ("max_prepared_transactions", "8"),
+    // Those of four sessions each, in eight rooms.
+    ("max_prepared_transactions", "32"),
     // Nothing is kept. Commits write what they have to the log themselves: that is a copy, and otherwise each would wake
     // the process that does.
     ("fsync", "off"),

@@ -21,6 +21,8 @@ pub(super) struct Facts {
     pub(super) version: u32,
     pub(super) rights: Rights,
     pub(super) mode: Mode,
+    /// How many transactions can be prepared at the same time.
+    pub(super) prepared_max: usize,
 }
 
 /// Whether a server can be written to.
@@ -32,7 +34,8 @@ pub(super) enum Mode {
 
 pub(super) async fn ask(connection: &mut PgConnection) -> Result<Facts, sqlx::Error> {
     let row = sqlx::query(
-        "SELECT current_setting('server_version_num')::int4, rolsuper, rolcreatedb, pg_is_in_recovery()
+        "SELECT current_setting('server_version_num')::int4, rolsuper, rolcreatedb, pg_is_in_recovery(),
+                current_setting('max_prepared_transactions')::int4
            FROM pg_catalog.pg_roles WHERE rolname = current_user",
     )
     .fetch_one(&mut *connection)
@@ -44,7 +47,8 @@ pub(super) async fn ask(connection: &mut PgConnection) -> Result<Facts, sqlx::Er
         create_databases: superuser || row.try_get(2)?,
     };
     let mode = if row.try_get(3)? { Mode::Standby } else { Mode::Primary };
-    Ok(Facts { version: row.try_get::<i32, _>(0)?.unsigned_abs(), rights, mode })
+    let number = |column| row.try_get::<i32, _>(column).map(i32::unsigned_abs);
+    Ok(Facts { version: number(0)?, rights, mode, prepared_max: number(4)? as usize })
 }
 
 /// Tries it, which is right for every version and every way in which the right may be given.

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::batch::on_this_thread;
 use super::carries::{Carries, Script};
 use super::error::PlayError;
+use super::gids;
 use super::listed::RunError;
 use super::play::Played;
 use super::room::Room;
@@ -137,6 +138,9 @@ impl Part {
     pub(super) async fn play(&self, stage: &mut Stage) -> Option<usize> {
         let mut orders = self.spec.orders().enumerate();
         let mut seen = 0;
+        if self.carries.prepares && self.room > 0 {
+            stage.name_prepared(Some(&gids::suffix(self.room)));
+        }
         loop {
             let number = self.turns.next.fetch_add(1, Ordering::SeqCst);
             if number >= self.turns.last() {
@@ -148,7 +152,10 @@ impl Part {
             let broken = told.played.is_err();
             // The text may not tell everything: what setup, steps and teardown do together shows in the first.
             let asking = if number == 0 { Asking::Everything } else { self.asking };
-            let leaves = broken || stage.has_open_transaction() || asking.finds_something(stage).await;
+            let leaves = broken
+                || stage.has_open_transaction()
+                || stage.ground.has_prepared()
+                || asking.finds_something(stage).await;
             let ends = broken || (leaves && self.turns.leaving == Leaving::Ends);
             if ends {
                 self.turns.end_at(number);

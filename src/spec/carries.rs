@@ -9,6 +9,7 @@ use self::words::{
     Executed, HARMLESS, LOCKING, OF_CLUSTERS, OF_TABLES, alters_tables, begins_with, changes_database,
     followed_by, functions_are_known, has_blocks, keeps_in_session, marks, only_drops, sets,
 };
+use super::gids;
 use super::syntax::Spec;
 use crate::weave::names_what_frees;
 
@@ -42,6 +43,8 @@ pub(super) struct Carries {
     pub(super) changes_tables: bool,
     /// Whether a permutation may leave an advisory lock.
     pub(super) advisory_locks: bool,
+    /// Whether transactions are prepared. Their names are the cluster's.
+    pub(super) prepares: bool,
     /// Whether putting the rows back comes to the same as tearing down and setting up again, as far as the text tells.
     pub(super) may_stand: bool,
     /// Whether functions that the spec makes may release a lock before their transaction ends, or end another's wait.
@@ -87,6 +90,7 @@ impl Carries {
             keeps_apart,
             changes_tables,
             advisory_locks,
+            prepares: texts.prepare_transactions(),
             may_stand,
             unlocks: texts.all().any(|text| {
                 !functions_are_known(text) || text.bodies.iter().any(|body| names_what_frees(body.sql))
@@ -194,9 +198,8 @@ impl<'a> Texts<'a> {
 
     fn keep_permutations_apart(&self) -> bool {
         let keeps = |statement: &[&str]| !changes_database(statement) || alters_tables(statement);
-        // The names of prepared transactions are the cluster's.
         self.keep_nothing_in_sessions()
-            && !self.prepare_transactions()
+            && (!self.prepare_transactions() || self.name_prepared_plainly())
             && !self.name(|word| OF_CLUSTERS.contains(&word))
             && self.steps.iter().flat_map(Text::statements).all(keeps)
     }
@@ -219,6 +222,11 @@ impl<'a> Texts<'a> {
             let words = text.words();
             (0..words.len()).any(|at| words[at] == "PREPARE" && followed_by(words, at, &["TRANSACTION"]))
         })
+    }
+
+    /// Whether each room can have its own prepared transactions, of which the other rooms hear nothing.
+    fn name_prepared_plainly(&self) -> bool {
+        !self.name(|word| word.contains("PG_PREPARED")) && self.all().all(|text| gids::are_plain(text.sql))
     }
 
     /// Whether rows, prepared transactions, and settings of sessions are all that steps can leave, and rows all that can be seen.

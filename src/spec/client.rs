@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use self::login::{greet, startup};
+use super::gids;
 use super::message::{Message, Table};
 use super::scram::ScramError;
 use crate::gate::stream::{Came, Stream};
@@ -107,6 +108,8 @@ struct Shared {
     /// Columns and rows of the result that is arriving.
     arriving: RefCell<Option<Table>>,
     changed: Arc<Notify>,
+    /// What the names of prepared transactions get, and nobody hears of.
+    suffix: RefCell<Option<String>>,
 }
 
 /// A connection.
@@ -136,6 +139,7 @@ impl Client {
             notifications: RefCell::default(),
             arriving: RefCell::default(),
             changed,
+            suffix: RefCell::default(),
         });
         let reading = tokio::task::spawn_local(read(shared.clone(), buffer));
         Ok(Self { shared, reading })
@@ -146,10 +150,19 @@ impl Client {
         self.shared.pid.get()
     }
 
+    /// Gives the names of prepared transactions a suffix from now on, or none.
+    pub(super) fn name_prepared(&self, suffix: Option<String>) {
+        *self.shared.suffix.borrow_mut() = suffix;
+    }
+
     /// Sends a query. The answer to the one before must be complete.
     pub(super) async fn send(&self, sql: &str) -> Result<(), ClientError> {
         self.shared.asked.set(true);
-        send(&self.shared.stream, &wire::query(sql)).await.map_err(ClientError::from)
+        let query = match &*self.shared.suffix.borrow() {
+            Some(suffix) => wire::query(&gids::with(sql, suffix)),
+            None => wire::query(sql),
+        };
+        send(&self.shared.stream, &query).await.map_err(ClientError::from)
     }
 
     /// Sends a query and waits until its answer is complete. An answer that someone has given up waiting for comes first, and

@@ -58,6 +58,11 @@ impl Ground {
         self.may_stand = false;
     }
 
+    /// Whether a transaction is prepared that no one has ended.
+    pub(super) fn has_prepared(&self) -> bool {
+        self.prepared != 0
+    }
+
     /// Statements of a permutation have been answered.
     pub(super) fn note<'s>(&mut self, statements: impl IntoIterator<Item = &'s Statement>) {
         for statement in statements {
@@ -141,7 +146,7 @@ impl Stage {
             self.ground.note(&self.gate.take_statements(session));
         }
         let leaves = self.has_open_transaction()
-            || self.ground.prepared != 0
+            || self.ground.has_prepared()
             || (self.ground.locks && self.holds_advisory_locks().await.map_err(server)?);
         let written = std::mem::take(&mut self.ground.written);
         match &mut self.ground.standing {

@@ -71,9 +71,9 @@ pub async fn run_listed(
     out.print(format!("Parsed test spec with {} sessions\n", spec.sessions.len()));
     let mut telling = Telling { out, onlooker };
     let script = Script::read(spec, name);
-    let is_spread = !house.annexes.is_empty() && spec.orders().nth(1).is_some() && script.carries.keeps_apart;
-    if is_spread {
-        return spread(script, house, options, &mut telling).await;
+    let rooms = rooms(script, house);
+    if rooms > 1 {
+        return spread(script, house, rooms, options, &mut telling).await;
     }
     let mut stage = house.room().stage(script, options).await?;
     for order in spec.orders().enumerate() {
@@ -81,4 +81,18 @@ pub async fn run_listed(
     }
     house.room().take_back(stage);
     Ok(())
+}
+
+/// In how many rooms the permutations are played side by side.
+fn rooms(script: Script<'_>, house: &House) -> usize {
+    let Script { spec, carries, .. } = script;
+    if !carries.keeps_apart || spec.orders().nth(1).is_none() {
+        return 1;
+    }
+    let rooms = 1 + house.annexes.len();
+    if carries.prepares {
+        rooms.min(house.first.server().prepared_max() / spec.sessions.len().max(1))
+    } else {
+        rooms
+    }
 }

@@ -48,6 +48,16 @@ impl Message {
         }
     }
 
+    /// Takes `text` away wherever it stands.
+    pub(super) fn forget(&mut self, text: &str) {
+        let Self { severity: _, sqlstate: _, text: primary, detail, hint, query, context } = self;
+        for field in std::iter::once(primary).chain([detail, hint, query, context].into_iter().flatten()) {
+            if field.contains(text) {
+                *field = field.replace(text, "");
+            }
+        }
+    }
+
     /// `SEVERITY:  message`, without a line end.
     pub fn primary(&self) -> String {
         format!("{}:  {}", self.severity, self.text)

@@ -22,6 +22,7 @@ mod error;
 mod everywhere;
 mod expected;
 mod export;
+mod gids;
 mod ground;
 mod interleave;
 mod leavings;

@@ -67,13 +67,14 @@ impl Telling<'_> {
     }
 }
 
-/// Plays the permutations of a spec in all rooms of `house`.
+/// Plays the permutations of a spec in so many rooms of `house`.
 ///
 /// # Errors
 /// The first, in the order of the permutations.
 pub(super) async fn spread(
     script: Script<'_>,
     house: &mut House,
+    rooms: usize,
     options: StageOptions,
     telling: &mut Telling<'_>,
 ) -> Result<(), RunError> {
@@ -90,7 +91,7 @@ pub(super) async fn spread(
         turns: Arc::clone(&turns),
         tell,
     };
-    for (annex, room) in house.annexes.iter().zip(1..) {
+    for (annex, room) in house.annexes.iter().zip(1..rooms) {
         annex.play(Part { room, ..part.clone() });
     }
     let here = async {

@@ -159,6 +159,7 @@ impl Stage {
     pub(super) async fn introduce(&mut self, script: Script<'_>) -> Result<(), StageError> {
         let Script { spec, name, .. } = script;
         self.ground = Ground::of(script, self.entry.rights);
+        self.name_prepared(None);
         let settings = settings(&self.entry, self.options.isolation);
         let login = login(&self.entry, &settings);
         let needed = |index: &usize| self.clients.get(*index).is_none_or(Client::is_lost);
@@ -186,6 +187,12 @@ impl Stage {
         .await?;
         self.forget_statements();
         Ok(())
+    }
+
+    /// Gives the names of prepared transactions a suffix from now on, or none.
+    pub(super) fn name_prepared(&self, suffix: Option<&str>) {
+        let clients = std::iter::once(&self.control).chain(&self.clients);
+        clients.for_each(|client| client.name_prepared(suffix.map(str::to_owned)));
     }
 
     /// Puts every connection back to what it was when it was opened. Returns whether that could be done.

@@ -1,5 +1,6 @@
 //! Permutations are played in several rooms at the same time where that is the same, and what is told is the same either way.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pgweave::spec::{House, PlayLimits, StageOptions};
@@ -62,12 +63,45 @@ fn what_a_permutation_leaves_is_there_for_the_next() {
          step b { SELECT 1; } step x { SELECT relacl IS NULL AS plain FROM pg_class WHERE relname = 'g'; }",
         "setup { CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; }
          session s step a { SELECT 1; } step b { SELECT 2; } step x { SELECT count(*) FROM pg_proc WHERE proname = 'f'; }",
+        "session s step a { BEGIN; SELECT 1; PREPARE TRANSACTION 'pgweave_left'; } step b { SELECT 1; }
+         step x { ROLLBACK PREPARED 'pgweave_left'; }",
     ] {
         for orders in orders {
             let text = format!("{steps} {orders}");
             assert_eq!(written(&text, 3), written(&text, 1), "{text}");
         }
     }
+}
+
+/// Two sessions want to commit the same transaction, and perhaps before it is prepared.
+const PREPARED: &str = "
+setup { CREATE TABLE t (v int); }
+teardown { DROP TABLE t; }
+session s1
+step p1 { BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'pgweave_named'; }
+step c1 { COMMIT PREPARED 'pgweave_named'; }
+session s2
+step c2 { COMMIT PREPARED 'pgweave_named'; }
+step l2 { SELECT v FROM t; }
+";
+
+#[test]
+fn each_room_has_its_own_prepared_transactions_and_nobody_hears_of_it() {
+    let one = written(PREPARED, 1);
+    let unknown = "ERROR:  prepared transaction with identifier \"pgweave_named\" does not exist";
+    assert!(one.contains(unknown), "{one}");
+    assert_eq!(written(PREPARED, 3), one);
+}
+
+#[test]
+fn sometimes_transactions_are_prepared_in_several_rooms() {
+    let telling = PREPARED.replace("SELECT v FROM t;", "SELECT pg_backend_pid();");
+    let backends = || {
+        let written = written(&telling, 3);
+        let numbers = written.lines().filter_map(|line| line.trim().parse::<u32>().ok());
+        BTreeSet::from_iter(numbers.filter(|number| *number > 1)).len()
+    };
+    assert!((0..50).any(|_| backends() > 1), "another room is never quick enough");
 }
 
 #[test]

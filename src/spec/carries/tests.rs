@@ -167,7 +167,16 @@ fn tables_that_are_dropped_are_known_by_plain_names() {
 }
 
 #[test]
-fn prepared_transactions_are_the_clusters() {
-    let step = "BEGIN; UPDATE t SET v = 1; PREPARE TRANSACTION 'a'";
-    assert!(!Carries::of(&spec("CREATE TABLE t (v int)", step)).keeps_apart);
+fn prepared_transactions_are_kept_apart_by_their_names() {
+    let apart = |step: &str| {
+        let of = Carries::of(&spec("CREATE TABLE t (v int)", step));
+        assert!(of.prepares);
+        of.keeps_apart
+    };
+    assert!(apart("BEGIN; UPDATE t SET v = 1; PREPARE TRANSACTION 'a'"));
+    assert!(!apart("BEGIN; UPDATE t SET v = 1; PREPARE TRANSACTION E'a'"), "nobody else could say that name");
+    assert!(
+        !apart("PREPARE TRANSACTION 'a'; SELECT gid FROM pg_prepared_xacts"),
+        "all of them are seen there"
+    );
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 /// A text, in capitals.
 #[derive(Debug)]
 pub(super) struct Text<'a> {
+    pub(super) sql: &'a str,
     words: Vec<&'a str>,
     /// The words of each statement.
     statements: Vec<Range<usize>>,
@@ -34,7 +35,7 @@ impl<'a> Text<'a> {
             words.extend(self::words(statement));
             statements.push(first..words.len());
         }
-        Self { words, statements, bodies: Vec::new() }
+        Self { sql, words, statements, bodies: Vec::new() }
     }
 
     /// All of its words.

@@ -14,6 +14,14 @@ impl Shared {
         self.changed.notify_one();
     }
 
+    fn message(&self, frame: &Frame) -> Result<Message, WireError> {
+        let mut message = Message::read(frame)?;
+        if let Some(suffix) = &*self.suffix.borrow() {
+            message.forget(suffix);
+        }
+        Ok(message)
+    }
+
     fn push(&self, event: Event) {
         self.events.borrow_mut().push_back(event);
     }
@@ -35,11 +43,11 @@ impl Shared {
             b'I' => self.push(Event::Done),
             b'E' => {
                 drop(self.arriving.borrow_mut().take());
-                let message = Message::read(frame)?;
+                let message = self.message(frame)?;
                 // With no query under way it is not an answer, and is told like a notice.
                 self.push(if self.asked.get() { Event::Error(message) } else { Event::Notice(message) });
             }
-            b'N' => self.push(Event::Notice(Message::read(frame)?)),
+            b'N' => self.push(Event::Notice(self.message(frame)?)),
             b'A' => {
                 let (pid, channel, payload) = (fields.i32()?, fields.text()?, fields.text()?);
                 self.notifications.borrow_mut().push_back(Notification {
