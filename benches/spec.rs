@@ -4,8 +4,9 @@
 //! `cargo bench --bench spec [-- --rounds N --rooms N --specs FOLDER]`
 //!
 //! A spec is timed from its text to its whole output: the tester's process with all that it does, and ours as `cargo xtask
-//! spec --jobs 1` runs it, in rooms that others were played in before. The two take turns, each when the other
-//! has gone, and the shortest round of each counts: other work on the machine only ever makes one longer.
+//! spec --jobs 1` runs it, in rooms that others were played in before. Each runs all specs one after another, as
+//! PostgreSQL's regression run and a folder's run do, and then the other does, when the first has gone. The shortest
+//! round of each spec counts: other work on the machine only ever makes one longer.
 //! Before anything is timed the two outputs are compared. Without `--specs` the specs of this folder and PostgreSQL's own
 //! are run, where those lie beside the checkout.
 
@@ -77,8 +78,10 @@ fn main() {
                 let started = Instant::now();
                 theirs(&subject.text);
                 subject.theirs.push(started.elapsed());
-                // Its backends still end when it has, and that is no part of our time.
+                // Its backends still end when it has, and that is no part of anyone's time.
                 until_gone(&mut onlooker).await;
+            }
+            for subject in &mut subjects {
                 let started = Instant::now();
                 ours(&mut house, subject).await;
                 subject.ours.push(started.elapsed());
