@@ -6,11 +6,12 @@ mod words;
 
 use self::text::Text;
 use self::words::{
-    Executed, HARMLESS, LOCKING, OF_CLUSTERS, OF_TABLES, alters_tables, begins_with, changes_database,
-    followed_by, functions_are_known, has_blocks, keeps_in_session, marks, only_drops, sets,
+    COUNTED, Executed, HARMLESS, LOCKING, OF_CLUSTERS, OF_TABLES, alters_tables, begins_with,
+    changes_database, followed_by, functions_are_known, has_blocks, inside_block, keeps_in_session, marks,
+    only_drops, sets, sets_inside,
 };
 use super::gids;
-use super::syntax::Spec;
+use super::syntax::{Spec, SpecSession};
 use crate::weave::names_what_frees;
 
 /// A spec, what its file is called, and what its text tells.
@@ -80,7 +81,8 @@ impl Carries {
         let texts = Texts::of(&capitals);
         let keeps_apart = texts.keep_permutations_apart();
         let advisory_locks = texts.name(|word| begins_with(word, LOCKING));
-        let changes_tables = texts.steps.iter().flat_map(Text::statements).any(changes_database);
+        let changes = |statement: &[&str]| changes_database(statement) && !sets(statement);
+        let changes_tables = texts.steps.iter().flat_map(Text::statements).any(changes);
         let teardown_drops =
             spec.teardown.is_some() && texts.around.last().is_some_and(|teardown| only_drops(teardown));
         let may_stand = !spec.setup.is_empty() && teardown_drops && texts.tell_of_rows_only();
@@ -127,19 +129,39 @@ struct Capitals {
     /// Setups and teardowns of the sessions.
     sessions: Vec<String>,
     steps: Vec<String>,
+    /// Whether what each step sets is undone with its transaction.
+    undone: Vec<bool>,
 }
 
 impl Capitals {
     fn of(spec: &Spec) -> Self {
         let steps = spec.sessions.iter().flat_map(|session| &session.steps).map(|step| &step.sql);
+        let undone =
+            spec.sessions.iter().flat_map(|session| session.steps.iter().map(|_| rolls_back(session)));
         let sessions = spec.sessions.iter().flat_map(|session| session.setup.iter().chain(&session.teardown));
         let capitals = |text: &String| text.to_uppercase();
         Self {
             around: spec.setup.iter().chain(&spec.teardown).map(capitals).collect(),
             sessions: sessions.map(capitals).collect(),
             steps: steps.map(capitals).collect(),
+            undone: undone.collect(),
         }
     }
+}
+
+/// Whether all that a session does is one transaction, which its setup begins and its teardown rolls back.
+fn rolls_back(session: &SpecSession) -> bool {
+    const ENDING: &[&str] = &["ABORT", "CHAIN", "COMMIT", "END", "PREPARE", "ROLLBACK"];
+    let words = |sql: &String, has: fn(&Text<'_>) -> bool| has(&Text::of(&sql.to_uppercase()));
+    let begins = |text: &Text<'_>| {
+        matches!(text.words().first(), Some(&("BEGIN" | "START")))
+            && !text.words().iter().any(|word| ENDING.contains(word))
+    };
+    let aborts = |text: &Text<'_>| matches!(text.words(), ["ABORT" | "ROLLBACK"]);
+    let ends = |text: &Text<'_>| text.words().iter().any(|word| ENDING.contains(word));
+    session.setup.as_ref().is_some_and(|sql| words(sql, begins))
+        && session.teardown.as_ref().is_some_and(|sql| words(sql, aborts))
+        && !session.steps.iter().any(|step| words(&step.sql, ends))
 }
 
 /// The texts of a spec.
@@ -147,6 +169,8 @@ struct Texts<'a> {
     around: Vec<Text<'a>>,
     sessions: Vec<Text<'a>>,
     steps: Vec<Text<'a>>,
+    /// Whether what each step sets is undone with its transaction.
+    undone: &'a [bool],
 }
 
 impl<'a> Texts<'a> {
@@ -156,6 +180,7 @@ impl<'a> Texts<'a> {
             around: read(&capitals.around),
             sessions: read(&capitals.sessions),
             steps: read(&capitals.steps),
+            undone: &capitals.undone,
         }
     }
 
@@ -176,6 +201,7 @@ impl<'a> Texts<'a> {
         if self.all().any(|text| marks(text.words())) {
             Left::Marks
         } else if !keeps_apart
+            || self.prepare_statements()
             || advisory_locks
             || self.name(draws)
             || self.all().flat_map(Text::statements).any(sets)
@@ -197,23 +223,39 @@ impl<'a> Texts<'a> {
     }
 
     fn keep_permutations_apart(&self) -> bool {
-        let keeps = |statement: &[&str]| !changes_database(statement) || alters_tables(statement);
-        self.keep_nothing_in_sessions()
+        let keeps = |(text, undone): (&Text<'_>, &bool)| {
+            let keeps = |statement: &[&str]| {
+                let done = inside_block(statement);
+                !changes_database(done) || alters_tables(done) || (*undone && sets(done))
+            };
+            text.statements().all(keeps) && !(has_blocks(text.words()) && sets_inside(text.words()))
+        };
+        self.keep_in_sessions_only(COUNTED)
             && (!self.prepare_transactions() || self.name_prepared_plainly())
             && !self.name(|word| OF_CLUSTERS.contains(&word))
-            && self.steps.iter().flat_map(Text::statements).all(keeps)
+            && self.steps.iter().zip(self.undone).all(keeps)
     }
 
     /// Whether no step nor setup can leave anything in its session.
     fn keep_nothing_in_sessions(&self) -> bool {
-        self.around
+        self.keep_in_sessions_only(&[])
+    }
+
+    /// Whether sessions and their steps can leave nothing in a session but what these words leave.
+    fn keep_in_sessions_only(&self, words: &[&str]) -> bool {
+        let keeps = |text: &Text<'_>, executed, words| {
+            keeps_in_session(text.words(), executed, words) || !functions_are_known(text)
+        };
+        !self.around.iter().any(|text| keeps(text, Executed::ByBlocks, &[]))
+            && !self.sessions.iter().chain(&self.steps).any(|text| keeps(text, Executed::ByName, words))
+    }
+
+    /// Whether statements are prepared.
+    fn prepare_statements(&self) -> bool {
+        self.sessions
             .iter()
-            .all(|text| !keeps_in_session(text.words(), Executed::ByBlocks) && functions_are_known(text))
-            && self
-                .sessions
-                .iter()
-                .chain(&self.steps)
-                .all(|text| !keeps_in_session(text.words(), Executed::ByName) && functions_are_known(text))
+            .chain(&self.steps)
+            .any(|text| keeps_in_session(text.words(), Executed::ByName, &[]))
     }
 
     /// Whether a step prepares a transaction to be committed later, by whomever.

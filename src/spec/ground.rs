@@ -30,6 +30,8 @@ pub(super) struct Ground {
     written: usize,
     /// Transactions that are prepared and not ended yet.
     prepared: i64,
+    /// Statements that are prepared and not deallocated yet.
+    statements: i64,
     /// Whether a permutation may leave an advisory lock.
     pub(super) locks: bool,
     /// What the spec can make in the database.
@@ -58,9 +60,9 @@ impl Ground {
         self.may_stand = false;
     }
 
-    /// Whether a transaction is prepared that no one has ended.
+    /// Whether a transaction is prepared that no one has ended, or a statement that no one has deallocated.
     pub(super) fn has_prepared(&self) -> bool {
-        self.prepared != 0
+        self.prepared != 0 || self.statements != 0
     }
 
     /// Statements of a permutation have been answered.
@@ -70,6 +72,11 @@ impl Ground {
             self.prepared += match statement.tag.as_deref() {
                 Some("PREPARE TRANSACTION") => 1,
                 Some("COMMIT PREPARED" | "ROLLBACK PREPARED") => -1,
+                _ => 0,
+            };
+            self.statements += match statement.tag.as_deref() {
+                Some("PREPARE") => 1,
+                Some("DEALLOCATE") => -1,
                 _ => 0,
             };
         }

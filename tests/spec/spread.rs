@@ -63,6 +63,7 @@ fn what_a_permutation_leaves_is_there_for_the_next() {
          step b { SELECT 1; } step x { SELECT relacl IS NULL AS plain FROM pg_class WHERE relname = 'g'; }",
         "setup { CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; }
          session s step a { SELECT 1; } step b { SELECT 2; } step x { SELECT count(*) FROM pg_proc WHERE proname = 'f'; }",
+        "session s step a { PREPARE p AS SELECT 1; } step b { DEALLOCATE p; } step x { EXECUTE p; }",
         "session s step a { BEGIN; SELECT 1; PREPARE TRANSACTION 'pgweave_left'; } step b { SELECT 1; }
          step x { ROLLBACK PREPARED 'pgweave_left'; }",
     ] {

@@ -54,7 +54,7 @@ fn what_a_permutation_leaves_to_the_next_is_seen() {
     for step in [
         "SET lock_timeout = 5",
         "BEGIN; SET SESSION lock_timeout = 5",
-        "PREPARE p AS SELECT 1",
+        "DEALLOCATE ALL",
         "SELECT v INTO kept FROM t",
         "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ $$",
         "GRANT SELECT ON pg_class TO public",
@@ -63,7 +63,13 @@ fn what_a_permutation_leaves_to_the_next_is_seen() {
         "EXPLAIN ANALYZE SELECT v FROM t",
         "LISTEN news",
         "SELECT currval('t_id_seq')",
-        "DO $$ BEGIN END $$",
+        "DO $$ BEGIN SET work_mem = 64; END $$",
+        "DO $$ BEGIN IF true THEN SET work_mem = 64; END IF; END $$",
+        "DO $$ BEGIN EXECUTE 'CREATE TYPE kind'; END $$",
+        "DO $$ BEGIN IF true THEN CREATE TABLE u (); END IF; END $$",
+        "DO $$ BEGIN CREATE TYPE kind AS ENUM ('a'); END $$",
+        "DO $$ DECLARE v int; BEGIN CREATE TABLE u (); END $$",
+        "DO LANGUAGE plperl $$ 1 $$",
         "SELECT * FROM pg_stat_user_tables",
     ] {
         assert!(!apart(table, step), "{step}");
@@ -83,8 +89,36 @@ fn what_a_permutation_leaves_to_the_next_is_seen() {
         "CREATE TABLE t (v int); DO $$ BEGIN EXECUTE 'ALTER TABLE t ADD w int'; END $$",
         "SELECT 1"
     ));
-    assert!(!apart("CREATE TABLE t (v int); DO $$ BEGIN END $$; EXECUTE p", "DEALLOCATE p"));
+    for step in
+        ["DO $$ BEGIN END $$", "DO $$ BEGIN REVOKE SELECT ON t FROM public; RAISE NOTICE 'done'; END $$"]
+    {
+        assert!(apart(table, step), "{step}");
+    }
+    assert!(
+        apart(table, "PREPARE p AS SELECT 1; EXECUTE p; DEALLOCATE p"),
+        "whether as many are deallocated can be asked"
+    );
     assert!(apart(table, "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING"));
+}
+
+#[test]
+fn what_a_session_sets_is_undone_where_its_teardown_rolls_back() {
+    let apart = |setup: &str, steps: &str, teardown: &str| {
+        let text = format!(
+            "setup {{ CREATE TABLE t () }} session s setup {{ {setup} }} {steps} teardown {{ {teardown} }}
+             session other setup {{ BEGIN; }} step o {{ COMMIT; }}"
+        );
+        Carries::of(&crate::spec::parse("t.spec", &text).unwrap()).keeps_apart
+    };
+    let sets = "step a { SET lock_timeout = 5; } step b { SELECT 1; }";
+    assert!(apart("BEGIN ISOLATION LEVEL READ COMMITTED;", sets, "ABORT;"));
+    assert!(
+        !Carries::of(&spec("CREATE TABLE t ()", "SET lock_timeout = 5")).changes_tables,
+        "a setting is no table"
+    );
+    assert!(!apart("BEGIN;", sets, "COMMIT;") && !apart("BEGIN;", sets, "ROLLBACK; SET lock_timeout = 5"));
+    assert!(!apart("SELECT 1;", sets, "ROLLBACK;"), "there may be no transaction");
+    assert!(!apart("BEGIN;", "step a { SET lock_timeout = 5; } step b { COMMIT; }", "ROLLBACK;"));
 }
 
 #[test]

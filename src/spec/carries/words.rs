@@ -20,6 +20,9 @@ const IN_SESSIONS: &[&str] = &[
     "UNLISTEN",
 ];
 
+/// Of these, what each permutation is asked about: whether as many statements were deallocated as were prepared.
+pub(super) const COUNTED: &[&str] = &["DEALLOCATE", "EXECUTE", "PREPARE"];
+
 /// What outlasts a permutation in a database; setup and teardown do it each time, and what a step does, only some do.
 const IN_DATABASES: &[&str] = &[
     "ALTER", "ANALYZE", "CALL", "CLUSTER", "COMMENT", "CREATE", "DO", "DROP", "GRANT", "IMPORT", "REINDEX",
@@ -89,14 +92,18 @@ pub(super) enum Executed {
     ByBlocks,
 }
 
-pub(super) fn keeps_in_session(words: &[&str], executed: Executed) -> bool {
-    let by_blocks = executed == Executed::ByBlocks && has_blocks(words);
+/// Whether something may be left in a session by other words than those that are `counted`.
+pub(super) fn keeps_in_session(words: &[&str], executed: Executed, counted: &[&str]) -> bool {
+    let has_blocks = has_blocks(words);
+    let by_blocks = executed == Executed::ByBlocks && has_blocks;
+    let all = |at: usize| followed_by(words, at, &["ALL"]);
     (0..words.len()).any(|at| {
         // What a trigger executes is a function, and no statement that was prepared.
         let of_a_trigger = words[at] == "EXECUTE" && followed_by(words, at, &["FUNCTION", "PROCEDURE"]);
         let of_a_block = words[at] == "EXECUTE" && by_blocks;
         let of_two_phases = words[at] == "PREPARE" && followed_by(words, at, &["TRANSACTION"]);
-        (IN_SESSIONS.contains(&words[at]) && !of_a_trigger && !of_a_block && !of_two_phases)
+        let is_counted = counted.contains(&words[at]) && !has_blocks && !all(at);
+        (IN_SESSIONS.contains(&words[at]) && !of_a_trigger && !of_a_block && !of_two_phases && !is_counted)
             || begins_with(words[at], KEEPING)
     })
 }
@@ -108,6 +115,17 @@ pub(super) fn has_blocks(words: &[&str]) -> bool {
 /// Whether a block of code begins there: not ON CONFLICT DO, nor THEN DO.
 fn is_block(words: &[&str], at: usize) -> bool {
     words[at] == "DO" && !followed_by(words, at, &["NOTHING", "UPDATE"])
+}
+
+/// What the first statement of a block of code does, or the statement where it is none.
+pub(super) fn inside_block<'t, 's>(statement: &'s [&'t str]) -> &'s [&'t str] {
+    statement.strip_prefix(&["DO", "BEGIN"]).unwrap_or(statement)
+}
+
+/// Whether a block of code sets something.
+pub(super) fn sets_inside(words: &[&str]) -> bool {
+    (0..words.len())
+        .any(|at| matches!(words[at], "BEGIN" | "THEN" | "ELSE" | "LOOP") && followed_by(words, at, &["SET"]))
 }
 
 /// Whether a statement changes more than rows.
@@ -146,10 +164,7 @@ pub(super) fn functions_are_known(text: &Text<'_>) -> bool {
         && !text.bodies.iter().any(|body| {
             let words = body.text.words();
             let changes = |word: &&str| *word == "EXECUTE" || *word != "DO" && IN_DATABASES.contains(word);
-            let sets_at_once = (0..words.len()).any(|at| {
-                matches!(words[at], "BEGIN" | "THEN" | "ELSE" | "LOOP") && followed_by(words, at, &["SET"])
-            });
-            body.text.statements().any(sets) || sets_at_once || words.iter().any(changes)
+            body.text.statements().any(sets) || sets_inside(words) || words.iter().any(changes)
         })
 }
 
