@@ -257,7 +257,7 @@ impl Observer {
     pub async fn answers(&mut self, queries: &[String]) -> Result<BTreeMap<String, Answer>, sqlx::Error> {
         let mut answers = BTreeMap::new();
         for query in queries {
-            let asked = format!("SELECT row_to_json(q)::text FROM ({query}) q");
+            let asked = format!("SELECT row_to_json(q.*)::text FROM ({query}) q");
             let rows: Vec<String> =
                 sqlx::query_scalar(AssertSqlSafe(asked)).fetch_all(&mut self.connection).await?;
             answers.insert(query.clone(), answer_of(&rows));

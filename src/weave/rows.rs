@@ -131,7 +131,7 @@ impl Watch {
         for table in &self.catalog.tables {
             let asked = format!(
                 "SELECT json_build_object('table', t.tableoid::int8, 'place', json_build_array(t.ctid::text, t.xmin::text), \
-                 'image', to_jsonb(t))::text FROM ONLY {} t ORDER BY t.ctid",
+                 'image', to_jsonb(t.*))::text FROM ONLY {} t ORDER BY t.ctid",
                 table.qualified()
             );
             for row in connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(asked))).await? {

@@ -217,7 +217,7 @@ fn keep(made: &[Made], sequences: &[String]) -> String {
     let with_rows = made.iter().enumerate().filter(|(_, table)| !table.is_parted);
     let tables = with_rows.map(|(index, table)| {
         format!(
-            "SELECT {index}, count(*), coalesce(max(pg_column_size(t)), {UNKNOWN_ROW_BYTES}), {} FROM ONLY {} t",
+            "SELECT {index}, count(*), coalesce(max(pg_column_size(t.*)), {UNKNOWN_ROW_BYTES}), {} FROM ONLY {} t",
             refill(table),
             table.qualified
         )

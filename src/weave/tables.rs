@@ -309,9 +309,10 @@ pub(super) async fn rooms(
     connection: &mut PgConnection,
     tables: &[String],
 ) -> Result<Vec<Room>, sqlx::Error> {
+    // A column may be called like the table's alias; with a star it is the row that is meant.
     let of = |(index, name): (usize, &String)| {
         format!(
-            "SELECT {index}, count(*), coalesce(max(pg_column_size(t)), {UNKNOWN_ROW_BYTES}) FROM ONLY {name} t"
+            "SELECT {index}, count(*), coalesce(max(pg_column_size(t.*)), {UNKNOWN_ROW_BYTES}) FROM ONLY {name} t"
         )
     };
     let asked: Vec<_> = tables.iter().enumerate().map(of).collect();

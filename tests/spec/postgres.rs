@@ -8,7 +8,7 @@ use expect_test::expect;
 use pgweave::server::ServerError;
 use pgweave::spec::batch::side_by_side;
 use pgweave::spec::{
-    Comparison, Expectation, House, PlayError, PlayLimits, RunError, StageOptions, Transcript,
+    Comparison, Expectation, House, PlayError, PlayLimits, RunError, Spec, StageOptions, Transcript,
 };
 
 use super::{in_house, listed, loud, server, spec};
@@ -66,6 +66,89 @@ fn postgresqls_specs_give_the_expected_output() {
         specs.len(),
         differences.join("\n")
     );
+}
+
+/// Specs whose setups are left standing where they have several permutations.
+const STANDING: [&str; 33] = [
+    "aborted-keyrevoke",
+    "classroom-scheduling",
+    "deadlock-simple",
+    "delete-abort-savept",
+    "delete-abort-savept-2",
+    "fk-snapshot",
+    "insert-conflict-do-nothing",
+    "insert-conflict-do-nothing-2",
+    "insert-conflict-do-update-2",
+    "lock-update-traversal",
+    "merge-insert-update",
+    "merge-match-recheck",
+    "merge-update",
+    "multixact-no-deadlock",
+    "multixact-no-forget",
+    "nowait",
+    "nowait-3",
+    "partition-key-update-2",
+    "predicate-lock-hot-tuple",
+    "prepared-transactions",
+    "propagate-lock-delete",
+    "read-only-anomaly",
+    "read-write-unique-2",
+    "read-write-unique-4",
+    "ri-trigger",
+    "simple-write-skew",
+    "skip-locked-2",
+    "temporal-range-integrity",
+    "total-cash",
+    "tuplelock-conflict",
+    "tuplelock-partition",
+    "update-conflict-out",
+    "update-locked-tuple",
+];
+
+/// A setup that is left standing shows in nothing: each permutation writes what it writes alone, however often others were
+/// played.
+#[test]
+fn postgresqls_specs_write_the_same_alone_and_again() {
+    /// So many of each spec, each three times.
+    const PERMUTATIONS_MAX: usize = 12;
+    let Some(folder) = folder() else { return };
+    let (mut specs, server, stop) = (own(&folder), server(), AtomicBool::new(false));
+    specs.retain(|own| STANDING.contains(&own.name.as_str()));
+    assert_eq!(specs.len(), STANDING.len());
+    let run = async |house: &mut House, own: &Own| {
+        let spec = spec(&own.text);
+        let some: Vec<_> = spec.orders().take(PERMUTATIONS_MAX).collect();
+        let mut alone = String::new();
+        for permutation in &some {
+            let one = Spec { permutations: vec![permutation.clone()], ..spec.clone() };
+            alone.push_str(&body(&one, own, house).await);
+        }
+        let thrice = Spec { permutations: [&some[..]; 3].concat(), ..spec };
+        Ok::<_, ServerError>((alone.repeat(3), body(&thrice, own, house).await))
+    };
+    let mut differ = Vec::new();
+    let compare = |own: &Own, written: Result<(String, String), ServerError>| {
+        let (alone, again) = written.unwrap();
+        assert!(alone.contains("starting permutation"), "{} writes nothing", own.name);
+        if alone != again {
+            let at = alone.lines().zip(again.lines()).position(|(one, other)| one != other);
+            let near = |text: &str| {
+                text.lines().skip(at.unwrap_or(0).saturating_sub(6)).take(12).collect::<Vec<_>>().join("\n")
+            };
+            differ.push(format!("{}\nalone:\n{}\nagain:\n{}\n", own.name, near(&alone), near(&again)));
+        }
+    };
+    side_by_side(&server, &specs, 2, &stop, |own| &own.text, run, compare).unwrap();
+    assert!(differ.is_empty(), "{} differ\n{}", differ.len(), differ.join("\n"));
+}
+
+/// What `spec` writes of its permutations, in a house in which others were played before.
+async fn body(spec: &Spec, own: &Own, house: &mut House) -> String {
+    let (out, ended) = listed(spec, &own.name, house, StageOptions::default()).await;
+    ended.unwrap_or_else(|error| panic!("{} can be played: {error}", own.name));
+    house.tidy().await.expect("a house that can be tidied");
+    let result = String::from_utf8(out.result).expect("text");
+    result.split_once('\n').map_or(String::new(), |(_, body)| body.to_owned())
 }
 
 const QUEUE: &str = r#"
