@@ -3,8 +3,8 @@
 //!
 //! That is the same only where nothing shows that they are not new. So all must be plain and small: each table on one
 //! page, with no other indexes than B-trees of one page, and no statistics: then plans are the same whatever values they are
-//! made for, and it does not show that a function keeps its own. Nothing is made for it in the database: the
-//! rows are kept in statements that the connection has prepared.
+//! made for, and it does not show that a function keeps its own. Nothing is made for it in the database: the rows are kept
+//! in statements that the connection has prepared.
 
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
@@ -96,6 +96,16 @@ impl Standing {
     /// # Errors
     /// Whatever the server says.
     pub(crate) async fn begin(connection: &mut PgConnection) -> Result<Option<Self>, sqlx::Error> {
+        match Self::learn(connection).await {
+            Err(sqlx::Error::Database(error)) => {
+                tracing::debug!(%error, "the rows of the setup cannot be put back");
+                Ok(None)
+            }
+            learnt => learnt,
+        }
+    }
+
+    async fn learn(connection: &mut PgConnection) -> Result<Option<Self>, sqlx::Error> {
         let rows = sqlx::query(MADE).fetch_all(&mut *connection).await?;
         let Some(first) = rows.first() else { return Ok(None) };
         if first.get("is_more") || !rows.iter().all(|row| row.get("plain")) {
@@ -106,15 +116,11 @@ impl Standing {
         let kept = sqlx::raw_sql(AssertSqlSafe(keep(&made, &sequences))).fetch_all(&mut *connection).await?;
         let Some(mut standing) = Self::of(&made, &kept) else { return Ok(None) };
         standing.droppable = (!first.get::<bool, _>("is_bound")).then(|| roots(&rows));
-        match standing.prepare(connection).await {
-            Ok(()) => Ok(Some(standing)),
-            Err(sqlx::Error::Database(error)) => {
-                tracing::debug!(%error, "the rows of the setup cannot be put back");
-                standing.end(connection).await?;
-                Ok(None)
-            }
-            Err(error) => Err(error),
+        if let Err(error) = standing.prepare(connection).await {
+            standing.end(connection).await?;
+            return Err(error);
         }
+        Ok(Some(standing))
     }
 
     fn of(made: &[Made], kept: &[sqlx::postgres::PgRow]) -> Option<Self> {
@@ -242,8 +248,8 @@ fn refill(Made { qualified, columns, .. }: &Made) -> String {
     let values: Vec<_> = columns.iter().map(|column| format!("quote_nullable(t.{column}::text)")).collect();
     let into = format!("INSERT INTO {qualified} ({}) OVERRIDING SYSTEM VALUE VALUES ", columns.join(","));
     format!(
-        "'{}' || string_agg('(' || concat_ws(',', {}) || ')', ',' ORDER BY t.ctid)",
+        "'{}' || string_agg('(' || {} || ')', ',' ORDER BY t.ctid)",
         quoted(into),
-        values.join(", ")
+        values.join(" || ',' || ")
     )
 }

@@ -160,6 +160,14 @@ fn what_a_teardown_must_be_tried_for_stands_too() {
 }
 
 #[test]
+fn a_table_with_many_columns_stands_too() {
+    // More than a function of the server can be given.
+    let columns: String = (0..120).map(|number| format!(", c{number} int DEFAULT {number}")).collect();
+    let text = TELLING.replace("CREATE TABLE t (v int);", &format!("CREATE TABLE t (v int{columns});"));
+    assert_eq!(made(&in_one_room(&spec(&text))), 1);
+}
+
+#[test]
 fn a_setup_that_says_something_says_it_each_time() {
     let telling =
         TELLING.replace("INSERT INTO t VALUES (1);", "INSERT INTO t VALUES (1) RETURNING v AS said;");
