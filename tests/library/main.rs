@@ -3,6 +3,7 @@
 #![cfg(not(loom))]
 
 mod bank;
+mod column_names;
 mod drivers;
 mod endings;
 mod first_state;
