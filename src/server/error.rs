@@ -67,7 +67,7 @@ pub enum ServerError {
         source: io::Error,
     },
     /// A statement of ours fails.
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what} on the server: {source}")]
     Statement {
         /// What was to be done.
         what: &'static str,

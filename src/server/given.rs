@@ -60,7 +60,9 @@ fn unfit(facts: &Facts, user: &str, wish: &Wish) -> Option<Unfit> {
 /// What a server says of itself, within the limit.
 pub(super) async fn facts(login: &Login, entry: &str) -> Result<Facts, ServerError> {
     match tokio::time::timeout(CHECK_MAX, asked(login, entry)).await {
-        Ok(asked) => asked.map_err(|source| ServerError::Statement { what: "ask the server", source }),
+        Ok(asked) => {
+            asked.map_err(|source| ServerError::Statement { what: "ask for version and rights", source })
+        }
         Err(_) => Err(ServerError::Gone(format!("no answer within {} s", CHECK_MAX.as_secs()))),
     }
 }

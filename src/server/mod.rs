@@ -160,16 +160,20 @@ impl Server {
     /// # Errors
     /// When the server refuses or has gone.
     pub async fn create_database(&self) -> Result<Database, ServerError> {
-        let statement = |source| ServerError::Statement { what: "create a database", source };
         match database::create(&self.login, &self.entry).await {
             Ok(database) => {
                 lock(&self.made).push(database.name().to_owned());
                 Ok(database)
             }
-            Err(source) => Err(match self.alive() {
-                Alive::Ended(how) => ServerError::Gone(how),
-                _ => statement(source),
-            }),
+            Err(source) => Err(self.failed("create a database", source)),
+        }
+    }
+
+    /// That something could not be done, or why nothing can.
+    fn failed(&self, what: &'static str, source: sqlx::Error) -> ServerError {
+        match self.alive() {
+            Alive::Ended(how) => ServerError::Gone(how),
+            Alive::Yes | Alive::Unknown => ServerError::Statement { what, source },
         }
     }
 
@@ -180,7 +184,7 @@ impl Server {
     pub async fn drop_database(&self, database: Database) -> Result<(), ServerError> {
         let name = database.name().to_owned();
         let dropped = database::drop_all(&self.login, &self.entry, std::slice::from_ref(&name)).await;
-        dropped.map_err(|source| ServerError::Statement { what: "drop a database", source })?;
+        dropped.map_err(|source| self.failed("drop a database", source))?;
         lock(&self.made).retain(|made| *made != name);
         Ok(())
     }
