@@ -45,9 +45,10 @@ fn a_database_in_which_nothing_is_left_is_used_again() {
     assert!(finds_nothing(&played[2].1), "{}", played[2].1);
 }
 
-/// The database is looked at before a setup is left standing, and not again until all is torn down.
+/// Whether this teardown takes all away depends on the rows, so the setup is never left standing; the last permutation leaves its
+/// table.
 #[test]
-fn what_the_teardown_of_a_setup_that_stood_leaves_is_seen() {
+fn what_the_teardown_of_the_last_of_many_permutations_leaves_is_seen() {
     let orders = format!("{} permutation a", "permutation x ".repeat(20));
     let leaves = spec(&format!(
         "setup {{ CREATE TABLE t (v int); }}

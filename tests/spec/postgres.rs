@@ -11,6 +11,7 @@ use pgweave::spec::{
     Comparison, Expectation, House, PlayError, PlayLimits, RunError, Spec, StageOptions, Transcript,
 };
 
+use super::standing::{in_one_room, one_by_one, same, tables_made};
 use super::{in_house, listed, loud, server, spec};
 
 /// Where the specs are, if they are.
@@ -109,46 +110,21 @@ const STANDING: [&str; 33] = [
 /// played.
 #[test]
 fn postgresqls_specs_write_the_same_alone_and_again() {
-    /// So many of each spec, each three times.
+    /// So many of each spec.
     const PERMUTATIONS_MAX: usize = 12;
+    /// So often, that those stand too that have one permutation.
+    const TIMES: usize = 5;
     let Some(folder) = folder() else { return };
-    let (mut specs, server, stop) = (own(&folder), server(), AtomicBool::new(false));
+    let mut specs = own(&folder);
     specs.retain(|own| STANDING.contains(&own.name.as_str()));
     assert_eq!(specs.len(), STANDING.len());
-    let run = async |house: &mut House, own: &Own| {
-        let spec = spec(&own.text);
-        let some: Vec<_> = spec.orders().take(PERMUTATIONS_MAX).collect();
-        let mut alone = String::new();
-        for permutation in &some {
-            let one = Spec { permutations: vec![permutation.clone()], ..spec.clone() };
-            alone.push_str(&body(&one, own, house).await);
-        }
-        let thrice = Spec { permutations: [&some[..]; 3].concat(), ..spec };
-        Ok::<_, ServerError>((alone.repeat(3), body(&thrice, own, house).await))
-    };
-    let mut differ = Vec::new();
-    let compare = |own: &Own, written: Result<(String, String), ServerError>| {
-        let (alone, again) = written.unwrap();
-        assert!(alone.contains("starting permutation"), "{} writes nothing", own.name);
-        if alone != again {
-            let at = alone.lines().zip(again.lines()).position(|(one, other)| one != other);
-            let near = |text: &str| {
-                text.lines().skip(at.unwrap_or(0).saturating_sub(6)).take(12).collect::<Vec<_>>().join("\n")
-            };
-            differ.push(format!("{}\nalone:\n{}\nagain:\n{}\n", own.name, near(&alone), near(&again)));
-        }
-    };
-    side_by_side(&server, &specs, 2, &stop, |own| &own.text, run, compare).unwrap();
-    assert!(differ.is_empty(), "{} differ\n{}", differ.len(), differ.join("\n"));
-}
-
-/// What `spec` writes of its permutations, in a house in which others were played before.
-async fn body(spec: &Spec, own: &Own, house: &mut House) -> String {
-    let (out, ended) = listed(spec, &own.name, house, StageOptions::default()).await;
-    ended.unwrap_or_else(|error| panic!("{} can be played: {error}", own.name));
-    house.tidy().await.expect("a house that can be tidied");
-    let result = String::from_utf8(out.result).expect("text");
-    result.split_once('\n').map_or(String::new(), |(_, body)| body.to_owned())
+    for own in specs {
+        let all = spec(&own.text);
+        let some = Spec { permutations: all.orders().take(PERMUTATIONS_MAX).collect(), ..all };
+        let again = Spec { permutations: [&some.permutations[..]; TIMES].concat(), ..some.clone() };
+        assert_eq!(tables_made(&again), 1, "the setup of {} stands", own.name);
+        same(&one_by_one(&some).repeat(TIMES), &in_one_room(&again));
+    }
 }
 
 const QUEUE: &str = r#"
