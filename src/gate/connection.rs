@@ -196,6 +196,11 @@ impl Connection {
         }
     }
 
+    /// Its number.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Whether the server owes an answer, or the connection is being opened or closed.
     pub fn under_way(&self) -> bool {
         !self.started || self.closing || self.is_severed() || self.is_owed_an_answer()

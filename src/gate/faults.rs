@@ -40,11 +40,9 @@ impl Gate {
 
     /// Ends the connections of `session` as an administrator does it.
     pub fn terminate(&self, session: SessionId) {
-        for link in self.shared.connections.borrow_mut().values_mut() {
-            if link.connection.session == session {
-                link.connection.terminate();
-                link.wake.notify_one();
-            }
+        for link in self.shared.links.borrow_mut().of_mut(session) {
+            link.connection.terminate();
+            link.wake.notify_one();
         }
     }
 

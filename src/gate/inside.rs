@@ -8,9 +8,8 @@ use crate::schedule::SessionId;
 impl Gate {
     /// Where `session` stands inside a statement, if it does.
     pub fn inside(&self, session: SessionId) -> Option<Inside> {
-        let connections = self.shared.connections.borrow();
-        let of_session = connections.values().filter(|link| link.connection.session == session);
-        of_session.map(|link| &link.connection).find_map(|connection| match connection.within() {
+        let links = self.shared.links.borrow();
+        links.of(session).find_map(|connection| match connection.within() {
             Within::AtGate(at) => Some(at.as_ref().clone()),
             _ => None,
         })
@@ -27,17 +26,15 @@ impl Gate {
     }
 
     fn leave(&self, is_meant: impl Fn(&Connection) -> bool) -> Option<i32> {
-        let mut connections = self.shared.connections.borrow_mut();
-        let connection =
-            connections.values_mut().map(|link| &mut link.connection).find(|one| is_meant(one))?;
+        let mut links = self.shared.links.borrow_mut();
+        let connection = links.all_mut().map(|link| &mut link.connection).find(|one| is_meant(one))?;
         connection.leave_gate();
         Some(connection.pid)
     }
 
     /// Whether backend `pid` has not told yet that it was let go.
     pub fn is_being_let_go(&self, pid: i32) -> bool {
-        let connections = self.shared.connections.borrow();
-        let mut all = connections.values().map(|link| &link.connection);
-        all.any(|connection| connection.pid == pid && matches!(connection.within(), Within::LetGo(_)))
+        let links = self.shared.links.borrow();
+        links.all().any(|one| one.pid == pid && matches!(one.within(), Within::LetGo(_)))
     }
 }

@@ -12,6 +12,7 @@ mod effect;
 mod faults;
 mod folder;
 mod inside;
+mod links;
 mod notice;
 mod pipe;
 mod record;
@@ -21,7 +22,7 @@ pub(crate) mod stream;
 pub(crate) mod wire;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -43,6 +44,7 @@ use crate::server::Endpoint;
 use connection::{Connection, Notebook};
 use faults::Armed;
 use folder::GateFolder;
+use links::Links;
 use stream::Stream;
 
 /// The number in the name of each session's socket.
@@ -59,7 +61,7 @@ struct Shared {
     mode: Cell<Mode>,
     begins: Begins,
     rewrites: Rc<Rewrites>,
-    connections: RefCell<BTreeMap<u64, Link>>,
+    links: RefCell<Links>,
     next_id: Cell<u64>,
     changed: Arc<Notify>,
     /// What connections that are gone had recorded last.
@@ -72,29 +74,6 @@ struct Shared {
     lost: RefCell<BTreeSet<SessionId>>,
     /// What is seen while the rows of a run are followed.
     notebook: Notebook,
-}
-
-/// A connection and the way to wake its relay.
-#[derive(Debug)]
-struct Link {
-    connection: Connection,
-    /// None until it is connected.
-    server: Option<Rc<Stream>>,
-    wake: Rc<Notify>,
-}
-
-impl Link {
-    /// Sends what is on its way to the server at once, and leaves the rest to the relay.
-    fn send(&mut self) {
-        if let Some(server) = &self.server {
-            // An error shows when the relay next reads.
-            let _ = server.write(&mut self.connection.to_server);
-        }
-        let connection = &self.connection;
-        if !connection.to_server.is_empty() || !connection.to_client.is_empty() || connection.is_severed() {
-            self.wake.notify_one();
-        }
-    }
 }
 
 /// A wire relay with one socket for each session.
@@ -149,7 +128,7 @@ impl Gate {
             mode: Cell::new(Mode::Open),
             begins,
             rewrites: Rc::new(rewrites),
-            connections: RefCell::new(BTreeMap::new()),
+            links: RefCell::new(Links::new(sessions)),
             next_id: Cell::new(0),
             changed: Arc::new(Notify::new()),
             left: RefCell::default(),
@@ -202,10 +181,7 @@ impl Gate {
     pub fn view(&self, session: SessionId) -> View {
         let answered = self.shared.left.borrow().iter().any(|(owner, _)| *owner == session);
         let mut view = View { answered, ..View::default() };
-        for connection in self.shared.connections.borrow().values().map(|link| &link.connection) {
-            if connection.session != session {
-                continue;
-            }
+        for connection in self.shared.links.borrow().of(session) {
             view.under_way |= connection.under_way() && !connection.is_inside();
             view.inside |= connection.is_inside();
             view.held = view.held.or(connection.held());
@@ -220,19 +196,15 @@ impl Gate {
     /// Forgets that a backend of `session` has reported a wait: it has been granted its lock. Should it wait again in the
     /// same statement, it will report that wait, too, once its deadlock check is made.
     pub fn forget_lock_report(&self, session: SessionId) {
-        let mut connections = self.shared.connections.borrow_mut();
-        for link in connections.values_mut().filter(|link| link.connection.session == session) {
+        for link in self.shared.links.borrow_mut().of_mut(session) {
             link.connection.lock_wait = LockWait::None;
         }
     }
 
     /// Lets the first held group of `session` go to the server, if one is held.
     pub fn release(&self, session: SessionId) {
-        let mut connections = self.shared.connections.borrow_mut();
-        let held = connections
-            .values_mut()
-            .find(|link| link.connection.session == session && link.connection.held().is_some());
-        if let Some(link) = held {
+        let mut links = self.shared.links.borrow_mut();
+        if let Some(link) = links.of_mut(session).find(|link| link.connection.held().is_some()) {
             let armed = match link.connection.commits() {
                 true => self.take_armed(session),
                 false => None,
@@ -251,9 +223,8 @@ impl Gate {
     /// Lets the server see that `session` has begun a transaction, where it has not seen that yet. Returns whether there
     /// was anything to send.
     pub fn send_begun(&self, session: SessionId) -> bool {
-        let mut connections = self.shared.connections.borrow_mut();
-        let of_session = connections.values_mut().filter(|link| link.connection.session == session);
-        let mut begun: Vec<_> = of_session.filter(|link| link.connection.has_begun()).collect();
+        let mut links = self.shared.links.borrow_mut();
+        let mut begun: Vec<_> = links.of_mut(session).filter(|link| link.connection.has_begun()).collect();
         for link in &mut begun {
             link.connection.send_begun();
             link.send();
@@ -265,31 +236,26 @@ impl Gate {
     pub fn take_statements(&self, session: SessionId) -> Vec<Statement> {
         let left = &mut *self.shared.left.borrow_mut();
         let left = left.extract_if(.., |(owner, _)| *owner == session).map(|(_, statement)| statement);
-        let mut connections = self.shared.connections.borrow_mut();
-        let of_session = connections.values_mut().filter(|link| link.connection.session == session);
-        left.chain(of_session.flat_map(|link| link.connection.take_statements())).collect()
+        let mut links = self.shared.links.borrow_mut();
+        left.chain(links.of_mut(session).flat_map(|link| link.connection.take_statements())).collect()
     }
 
     /// What was asked on the connections of `session` and is not answered yet.
     pub fn unanswered(&self, session: SessionId) -> Vec<Statement> {
-        let connections = self.shared.connections.borrow();
-        let of_session = connections.values().filter(|link| link.connection.session == session);
-        of_session.flat_map(|link| link.connection.unanswered()).collect()
+        self.shared.links.borrow().of(session).flat_map(Connection::unanswered).collect()
     }
 
     /// Waits for no answer on the connections of `session` any more: what was asked counts as a statement without one.
     pub fn give_up(&self, session: SessionId) {
-        let mut connections = self.shared.connections.borrow_mut();
-        let of_session = connections.values_mut().filter(|link| link.connection.session == session);
-        of_session.for_each(|link| link.connection.give_up());
+        self.shared.links.borrow_mut().of_mut(session).for_each(|link| link.connection.give_up());
     }
 
     /// The state of the transaction of `session`: the least settled of its connections'.
     pub fn transaction(&self, session: SessionId) -> Transaction {
-        let connections = self.shared.connections.borrow();
-        let of_session = connections.values().filter(|link| link.connection.session == session);
-        of_session
-            .map(|link| link.connection.transaction_now())
+        let links = self.shared.links.borrow();
+        links
+            .of(session)
+            .map(Connection::transaction_now)
             .max_by_key(|transaction| match transaction {
                 Transaction::Idle => 0,
                 Transaction::Lost => 1,
@@ -301,28 +267,21 @@ impl Gate {
 
     /// The text that `session` sent last, for reports on what waits.
     pub fn current_sql(&self, session: SessionId) -> String {
-        let connections = self.shared.connections.borrow();
-        let mut of_session = connections.values().filter(|link| link.connection.session == session);
-        of_session
-            .find(|link| link.connection.under_way())
-            .map(|link| link.connection.current_sql().to_owned())
-            .unwrap_or_default()
+        let links = self.shared.links.borrow();
+        let under_way = links.of(session).find(|connection| connection.under_way());
+        under_way.map(|connection| connection.current_sql().to_owned()).unwrap_or_default()
     }
 
     /// Backends and the sessions whose they are.
     pub fn pids(&self) -> Vec<(i32, SessionId)> {
-        let connections = self.shared.connections.borrow();
-        connections.values().map(|link| (link.connection.pid, link.connection.session)).collect()
+        self.shared.links.borrow().all().map(|connection| (connection.pid, connection.session)).collect()
     }
 
     /// Backends of `session` that owe an answer.
     pub fn waiting_pids(&self, session: SessionId) -> Vec<i32> {
-        let connections = self.shared.connections.borrow();
-        let of_session = connections.values().filter(|link| link.connection.session == session);
-        of_session
-            .filter(|link| link.connection.under_way() && !link.connection.is_severed())
-            .map(|link| link.connection.pid)
-            .collect()
+        let links = self.shared.links.borrow();
+        let waiting = links.of(session).filter(|one| one.under_way() && !one.is_severed());
+        waiting.map(|connection| connection.pid).collect()
     }
 
     /// Which sessions broke the protocol or died in mid-message since this was last asked, and how.
@@ -332,7 +291,7 @@ impl Gate {
 
     /// Runs `sql` on every open connection on the gate's own behalf; the answers are kept from the clients.
     pub fn inject(&self, sql: &str) {
-        for link in self.shared.connections.borrow_mut().values_mut() {
+        for link in self.shared.links.borrow_mut().all_mut() {
             link.connection.inject(sql);
             link.send();
         }
@@ -357,7 +316,7 @@ impl Gate {
 
     /// Number of open connections.
     pub fn connections(&self) -> usize {
-        self.shared.connections.borrow().len()
+        self.shared.links.borrow().all().count()
     }
 }
 

@@ -8,10 +8,11 @@ use bytes::{BufMut, BytesMut};
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
+use super::Shared;
 use super::connection::{Connection, Mode};
+use super::links::Link;
 use super::stream::{Came, Stream};
 use super::wire::{self, WireError};
-use super::{Link, Shared};
 use crate::history::Transaction;
 use crate::schedule::SessionId;
 use crate::server::Endpoint;
@@ -67,16 +68,24 @@ async fn serve(shared: &Rc<Shared>, session: SessionId, client: Stream) -> Resul
     let (rewrites, notebook) = (shared.rewrites.clone(), shared.notebook.clone());
     let mut connection = Connection::new(session, shared.begins, rewrites, id, notebook);
     connection.to_server.extend_from_slice(&startup);
-    shared.connections.borrow_mut().insert(id, Link { connection, server: None, wake: wake.clone() });
+    shared.links.borrow_mut().add(Link { connection, server: None, wake: wake.clone() });
     let result = match Stream::connect(&shared.endpoint).await {
         Ok(server) => {
             let server = Rc::new(server);
-            if let Some(link) = shared.connections.borrow_mut().get_mut(&id) {
+            if let Some(link) = shared.links.borrow_mut().get(session, id) {
                 link.server = Some(server.clone());
             }
-            Relay { shared, id, client: Some(client), server, from_client, from_server: BytesMut::new() }
-                .run(&wake)
-                .await
+            Relay {
+                shared,
+                session,
+                id,
+                client: Some(client),
+                server,
+                from_client,
+                from_server: BytesMut::new(),
+            }
+            .run(&wake)
+            .await
         }
         Err(error) => {
             let mut answer =
@@ -85,7 +94,7 @@ async fn serve(shared: &Rc<Shared>, session: SessionId, client: Stream) -> Resul
             Err(error.into())
         }
     };
-    if let Some(mut link) = shared.connections.borrow_mut().remove(&id) {
+    if let Some(mut link) = shared.links.borrow_mut().remove(session, id) {
         if link.connection.was_lost() {
             shared.lost.borrow_mut().insert(session);
         }
@@ -161,6 +170,7 @@ async fn room(client: Option<&Stream>) -> io::Result<()> {
 
 struct Relay<'a> {
     shared: &'a Rc<Shared>,
+    session: SessionId,
     id: u64,
     /// None when it is gone.
     client: Option<Stream>,
@@ -199,8 +209,8 @@ impl Relay<'_> {
 
     /// Works on the connection's state.
     fn with<T>(&self, work: impl FnOnce(&mut Connection) -> T) -> T {
-        let mut connections = self.shared.connections.borrow_mut();
-        let link = connections.get_mut(&self.id).expect("a connection stays listed while its relay runs");
+        let mut links = self.shared.links.borrow_mut();
+        let link = links.get(self.session, self.id).expect("a connection stays listed while its relay runs");
         work(&mut link.connection)
     }
 
