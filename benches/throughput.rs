@@ -1,6 +1,7 @@
 //! How many cases a second: three sessions, one operation each of four statements (BEGIN, SELECT, UPDATE, COMMIT),
-//! through the gate, all lanes together; beside it pgbench with the same statements and as many clients on the same
-//! server, as the limit.
+//! through the gate, all lanes together; beside it, on the same server, pgbench with the same statements and as many
+//! clients, and the same code on as many connections of its own, all at once. What the code reaches without a gate is what
+//! no gate can exceed: it is the client's own share of the distance to pgbench.
 //!
 //! `cargo bench --bench throughput [-- --lanes N --seconds S]`
 //!
@@ -18,6 +19,8 @@ use pgweave::explore::follow::Follow;
 use pgweave::prelude::*;
 use pgweave::server::{Endpoint, Server};
 use pgweave::weave::Limits;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{AssertSqlSafe, PgPool};
 
 /// One guarded update of a row of one's own, or of everybody's.
 struct Updates;
@@ -36,17 +39,20 @@ impl Subject for Updates {
     }
 
     async fn run(&self, session: &Session, id: &i32) -> Result<Value, Failure> {
-        let mut tx = session.pool().begin().await?;
-        let (v, lock): (i32, i32) = sqlx::query_as("SELECT v, version_lock FROM md WHERE id = $1 FOR UPDATE")
-            .bind(id)
-            .fetch_one(&mut *tx)
-            .await?;
-        let update =
-            "UPDATE md SET v = $1, version_lock = version_lock + 1 WHERE id = $2 AND version_lock = $3";
-        let done = sqlx::query(update).bind(v + 1).bind(id).bind(lock).execute(&mut *tx).await?;
-        tx.commit().await?;
-        if done.rows_affected() == 0 { Err(Failure::refused("conflict")) } else { Ok(json!(v + 1)) }
+        update(session.pool(), *id).await
     }
+}
+
+async fn update(pool: &PgPool, id: i32) -> Result<Value, Failure> {
+    let mut tx = pool.begin().await?;
+    let (v, lock): (i32, i32) = sqlx::query_as("SELECT v, version_lock FROM md WHERE id = $1 FOR UPDATE")
+        .bind(id)
+        .fetch_one(&mut *tx)
+        .await?;
+    let update = "UPDATE md SET v = $1, version_lock = version_lock + 1 WHERE id = $2 AND version_lock = $3";
+    let done = sqlx::query(update).bind(v + 1).bind(id).bind(lock).execute(&mut *tx).await?;
+    tx.commit().await?;
+    if done.rows_affected() == 0 { Err(Failure::refused("conflict")) } else { Ok(json!(v + 1)) }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,14 +94,17 @@ fn main() {
     println!("PostgreSQL {}, {lanes} lanes, {seconds} s each\n", server.version() / 10_000);
     for workload in &WORKLOADS {
         let pgbench = pgbench(&server, workload, lanes, seconds);
+        let ungated = without_a_gate(&server, workload, lanes, seconds);
         for judging in [Judging::Off, Judging::On] {
             let rate = cases_a_second(&server, workload, lanes, seconds, judging);
             let judged = if judging == Judging::On { ", judged" } else { "" };
             let mut line = format!("{:<28}{rate:>8.0} cases/s", format!("{}{judged}", workload.name));
-            if let (Some(limit), Judging::Off) = (pgbench, judging) {
-                let share = rate / limit * 100.0;
-                write!(line, "   pgbench: {limit:.0} of the same, so {share:.0} % of the limit")
-                    .expect("a string");
+            if judging == Judging::Off {
+                for (reached, by) in [(pgbench, "pgbench"), (Some(ungated), "the code without a gate")] {
+                    let Some(reached) = reached else { continue };
+                    let share = rate / reached * 100.0;
+                    write!(line, "   {share:.0} % of {by} ({reached:.0})").expect("a string");
+                }
             }
             println!("{line}");
         }
@@ -121,20 +130,52 @@ fn cases_a_second(
 ) -> f64 {
     let count = AtomicU64::new(0);
     let time = Duration::from_secs(seconds);
-    let rates = std::thread::scope(|scope| {
+    let rate = on_all_lanes(lanes, || lane(server, workload, time, judging, &count));
+    assert!(count.load(Ordering::Relaxed) > 0, "no case was run");
+    rate
+}
+
+/// What all lanes reach together, each as `lane` says.
+fn on_all_lanes<F: Future<Output = f64>>(lanes: usize, lane: impl Fn() -> F + Sync) -> f64 {
+    std::thread::scope(|scope| {
         let on_a_thread = |lanes| {
-            let count = &count;
+            let lane = &lane;
             scope.spawn(move || {
-                let lane = || lane(server, workload, time, judging, count);
                 let lanes = futures::future::join_all((0..lanes).map(|_| lane()));
                 on_a_runtime(lanes).into_iter().sum::<f64>()
             })
         };
         let threads: Vec<_> = lanes_of_threads(lanes).into_iter().map(on_a_thread).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a lane")).sum::<f64>()
-    });
-    assert!(count.load(Ordering::Relaxed) > 0, "no case was run");
-    rates
+        threads.into_iter().map(|thread| thread.join().expect("a lane")).sum()
+    })
+}
+
+/// What the same code reaches when nothing holds it, in cases of three operations a second: each lane's sessions work at the
+/// same time, each on a connection of its own.
+fn without_a_gate(server: &Arc<Server>, workload: &Workload, lanes: usize, seconds: u64) -> f64 {
+    let time = Duration::from_secs(seconds);
+    on_all_lanes(lanes, async || {
+        let database = server.create_database().await.expect("a database");
+        let pool =
+            |most| PgPoolOptions::new().max_connections(most).connect_lazy_with(database.connect_options());
+        let first = pool(1);
+        sqlx::raw_sql(AssertSqlSafe(Updates.schema())).execute(&first).await.expect("a table");
+        first.close().await;
+        let session = async |id: i32| {
+            let pool = pool(1);
+            update(&pool, id).await.expect("an update");
+            let (started, mut ran) = (Instant::now(), 0_u32);
+            while started.elapsed() < time {
+                update(&pool, id).await.expect("an update");
+                ran += 1;
+            }
+            pool.close().await;
+            f64::from(ran) / time.as_secs_f64()
+        };
+        let rates = futures::future::join_all(workload.ids.iter().map(|id| session(*id))).await;
+        server.drop_database(database).await.expect("a dropped database");
+        rates.iter().sum::<f64>() / 3.0
+    })
 }
 
 /// Runs cases for so long, and says how many a second.
