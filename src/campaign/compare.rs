@@ -103,7 +103,8 @@ impl<S: Subject> Runner<'_, S> {
         let violated: Vec<_> = opinion.all_violated().collect();
         let outcome = format!("violated {violated:?}; {}", in_words(&history));
         let survey = self.surveyor.survey(&history, isolation, Chosen::Systematically);
-        Ok(Seen { trace: traced.trace, dependencies: survey.dependencies, outcome })
+        let (trace, dependencies) = (traced.trace, survey.dependencies);
+        Ok(Seen { trace, dependencies, outcome, violates: !violated.is_empty() })
     }
 }
 

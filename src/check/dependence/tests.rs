@@ -37,7 +37,7 @@ impl Program {
         let (trace, history, outcome) =
             self.server.clone().run(Follow::then(beginning, Afterwards::Undisturbed));
         let prints = self.surveyor.footprints(&history, self.isolation);
-        Seen { trace, dependencies: (self.relation)(&history, &prints), outcome }
+        Seen { trace, dependencies: (self.relation)(&history, &prints), outcome, violates: false }
     }
 
     /// Runs every schedule, and one of each class.

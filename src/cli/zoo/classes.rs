@@ -65,17 +65,18 @@ fn exit_of(compared: &[Classes]) -> Exit {
 
 fn table(compared: &[Classes]) -> String {
     let mut out = format!(
-        "{:<5}{:<7}{:<17}{:>10}{:>9}{:>6}\n",
-        "case", "form", "level", "schedules", "classes", "runs"
+        "{:<5}{:<7}{:<17}{:>10}{:>11}{:>9}{:>6}\n",
+        "case", "form", "level", "schedules", "violating", "classes", "runs"
     );
     for one in compared {
         let counted = &one.compared.comparison;
         out.push_str(&format!(
-            "{:<5}{:<7}{:<17}{:>10}{:>9}{:>6}{}\n",
+            "{:<5}{:<7}{:<17}{:>10}{:>11}{:>9}{:>6}{}\n",
             one.case.id,
             form(one.form),
             one.isolation,
             counted.schedules,
+            counted.violating,
             counted.classes,
             counted.runs,
             complaint(one)
@@ -144,6 +145,7 @@ fn line(one: &Classes) -> serde_json::Value {
         "form": form(one.form),
         "level": one.isolation.name(),
         "schedules": counted.schedules,
+        "violating": counted.violating,
         "classes": counted.classes,
         "runs": counted.runs,
         "mixed": counted.mixed.len(),
