@@ -14,7 +14,8 @@
 //!    noted may doom the other at its next step, unless neither has written yet and neither ends. Or one of them ends, and
 //!    a third transaction is in conflict with both: whether three in a row are dangerous depends on who began and ended
 //!    first. Here tables count, since predicate locks may cover more than rows; or
-//! 6. one waited until the other; or
+//! 6. one waited until the other, or fails because it closes a cycle of waits while the other waits: had that not waited,
+//!    there would be no cycle, and had it waited last, it would be the one that fails; or
 //! 7. one is a fault: it may matter to anything that the other does.
 //!
 //! So an uncommitted write and a plain read are independent. And so are a step that waits for one row, or would have, and
@@ -26,6 +27,9 @@ use super::footprint::{Footprint, Footprints};
 use crate::explore::Dependencies;
 use crate::history::History;
 use crate::schedule::SessionId;
+
+/// SQLSTATE of the session that is made to fail because it closes a cycle of waits.
+pub(super) const DEADLOCK_DETECTED: &str = "40P01";
 
 /// What a serializable transaction touches from first to last.
 #[derive(Clone, Copy, Debug)]
@@ -97,10 +101,58 @@ pub(super) fn dependencies(history: &History, prints: &Footprints) -> Dependenci
             (one.step + 1..steps.len()).find(|step| steps[*step].session == steps[one.step].session);
         found.enabled.extend(goes_on.map(|next| (lets_go, next)));
     }
-    for waiter in 0..steps.len() {
-        note_wait(waiter, history, prints, &mut found);
+    for step in 0..steps.len() {
+        note_wait(step, history, prints, &mut found);
+        note_deadlock(step, history, prints, &mut found);
     }
     found
+}
+
+/// The waits that made the cycle which a step closed, and for which it failed.
+fn note_deadlock(victim: usize, history: &History, prints: &Footprints, found: &mut Dependencies) {
+    let steps = &history.steps;
+    if steps[victim].sqlstate() != Some(DEADLOCK_DETECTED) {
+        return;
+    }
+    let until = |step: &usize| steps[*step].wait.as_ref().map(|wait| wait.until.unwrap_or(steps.len()));
+    let failed = until(&victim).unwrap_or(victim);
+    let was_under_way = |step: &usize| *step <= failed && until(step).is_some_and(|until| until >= victim);
+    let waiting = (0..steps.len()).filter(|step| *step != victim && was_under_way(step));
+    // Those that waited for the one that failed, or for one that did, and so on.
+    let waits_for = |step: &usize, session: &SessionId| {
+        steps[*step].wait.as_ref().is_some_and(|wait| wait.for_sessions.contains(session))
+    };
+    let led_there =
+        closure(vec![victim], waiting.collect(), |new, known| waits_for(new, &steps[*known].session));
+    // Of these, what the failing step ran into, and what that waited for.
+    let is_in_its_way = |waiter: &usize| {
+        let print = &prints.steps[*waiter];
+        let own = prints.steps[..=*waiter].iter().filter(|one| one.session == print.session);
+        let mut own = own.filter(|one| one.transaction == print.transaction);
+        own.any(|one| conflict(one, &prints.steps[victim], prints))
+    };
+    let (first, rest): (Vec<usize>, Vec<usize>) = led_there.into_iter().partition(is_in_its_way);
+    let cycle = match first.is_empty() {
+        true => rest,
+        false => {
+            let more = closure(first.clone(), rest, |new, known| waits_for(known, &steps[*new].session));
+            [first, more].concat()
+        }
+    };
+    found.pairs.extend(cycle.into_iter().map(|step| (step.min(victim), step.max(victim))));
+}
+
+/// Which of `candidates` are linked to one that is known, or to one that is linked so.
+fn closure(
+    mut known: Vec<usize>,
+    mut candidates: Vec<usize>,
+    linked: impl Fn(&usize, &usize) -> bool,
+) -> Vec<usize> {
+    let given = known.len();
+    while let Some(at) = candidates.iter().position(|new| known.iter().any(|known| linked(new, known))) {
+        known.push(candidates.swap_remove(at));
+    }
+    known.split_off(given)
 }
 
 /// Whether one of two steps is a wait for what the other's transaction holds until then or later, and only put off by it.

@@ -7,15 +7,16 @@
 //! 2. Another transaction held the same row before it, from a step that really got it, until its end. It put no row in
 //!    that place and took none away where the step looks for one: PostgreSQL goes on with the newest version of the row
 //!    that it waited for, and that is the one which it finds when it comes later.
-//! 3. All that anybody does to the row in this run excludes all else that is done to it, and no deadlock came of it.
+//! 3. All that anybody does to the row in this run excludes all else that is done to it, and the step did not fail by a
+//!    deadlock.
 //!
 //! Then the order of the step and of all that the holder does later makes no difference; but the session's next step
 //! comes after the holder's end.
 
 use super::access::{Access, Kind};
-use super::dependence::dependent;
+use super::dependence::{DEADLOCK_DETECTED, dependent};
 use super::footprint::{Footprint, Footprints};
-use crate::history::{Ended, History, Step};
+use crate::history::{Ended, History};
 
 /// A step that may be put off, and by what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +47,10 @@ impl Footprint {
 
 /// All of a run, whose steps do not yet count as doing what they let complete.
 pub(super) fn all(history: &History, prints: &Footprints) -> Vec<PutOff> {
-    let deadlock = |step: &Step| step.sqlstate() == Some("40P01");
     let is_fault = prints.steps.iter().any(|print| print.is_fault);
     // A part of a statement is followed by another that may mind what the holder did.
     let is_split = history.steps.iter().any(|step| step.inside.is_some());
-    if is_fault || is_split || history.ended != Ended::Complete || history.steps.iter().any(deadlock) {
+    if is_fault || is_split || history.ended != Ended::Complete {
         return Vec::new();
     }
     (0..prints.steps.len()).flat_map(|step| of_step(step, history, prints)).collect()
@@ -73,7 +73,10 @@ fn of_step(step: usize, history: &History, prints: &Footprints) -> Vec<PutOff> {
         other.transaction == print.transaction || outlives && other.session == print.session
     };
     let has_it_already = (0..step).filter(is_own).any(|other| touches(&prints.steps[other], row));
+    // One that closes a cycle of waits fails; had it come later, it would not have.
+    let closes_a_cycle = history.steps[step].sqlstate() == Some(DEADLOCK_DETECTED);
     if print.transaction.is_none()
+        || closes_a_cycle
         || shows_at_once
         || has_it_already
         || !all_exclude_each_other(print, row, prints)

@@ -13,7 +13,7 @@ use crate::schedule::SessionId;
 
 /// The tables of the simulation, of which nothing is special.
 pub(crate) fn catalogue() -> Catalogue {
-    Catalogue { tables: ["x", "y"].map(TableFacts::plain).into(), ..Catalogue::default() }
+    Catalogue { tables: ["x", "y", "z"].map(TableFacts::plain).into(), ..Catalogue::default() }
 }
 
 /// How the simulation's rows are laid out.
@@ -75,7 +75,7 @@ impl Server {
             layout: Layout::Tables,
             programs: programs.iter().map(|program| program.split(' ').collect()).collect(),
             sessions: vec![Client::default(); programs.len()],
-            committed: BTreeMap::from([('x', (10, 0)), ('y', (20, 0))]),
+            committed: BTreeMap::from([('x', (10, 0)), ('y', (20, 0)), ('z', (30, 0))]),
             commits: 0,
             steps: Vec::new(),
         }
@@ -120,16 +120,20 @@ impl Server {
         });
         let number = self.steps.len() - 1;
         self.attempt(session, code, number);
-        // Whoever waited tries again, the one that waited longest first.
-        let mut waiters: Vec<_> = (0..self.sessions.len())
-            .filter(|waiter| *waiter != session)
-            .filter_map(|waiter| Some((self.sessions[waiter].waits?, waiter)))
-            .collect();
+        while self.let_one_go() {}
+    }
+
+    /// Lets whoever waits try again, the one that has waited longest first, until one waits no more. Returns whether one did:
+    /// should it have failed, others may go on in their turn.
+    fn let_one_go(&mut self) -> bool {
+        let waits = |waiter: usize| Some((self.sessions[waiter].waits?, waiter));
+        let mut waiters: Vec<_> = (0..self.sessions.len()).filter_map(waits).collect();
         waiters.sort_unstable();
-        for (step, waiter) in waiters {
+        waiters.into_iter().any(|(step, waiter)| {
             let code = self.programs[waiter][self.sessions[waiter].next - 1];
             self.attempt(waiter, code, step);
-        }
+            self.sessions[waiter].waits.is_none()
+        })
     }
 
     /// Does what step `number` asks, or lets it wait.
@@ -250,7 +254,7 @@ impl Server {
         let values: Vec<_> =
             self.committed.iter().map(|(table, (value, _))| format!("{table}={value}")).collect();
         let outcome = format!("{} -> {}", seen.join(" / "), values.join(" "));
-        let state = state(&[("x v", &[]), ("y v", &[])]);
+        let state = state(&[("x v", &[]), ("y v", &[]), ("z v", &[])]);
         (trace, History { steps: self.steps, state, ..History::default() }, outcome)
     }
 }

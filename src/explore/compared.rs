@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::order::{Dependencies, Order};
 use super::{Choice, preemptions, schedule};
+use crate::schedule::Schedule;
 
 /// A run, and what it came to.
 #[derive(Clone, Debug)]
@@ -53,6 +54,8 @@ pub struct Comparison {
     pub mixed: Vec<String>,
     /// What schedules come to, and none of those that were run by classes.
     pub missed: BTreeSet<String>,
+    /// A schedule of each class of which none was run.
+    pub left_out: Vec<Schedule>,
     /// Classes that have more or fewer schedules than their order allows.
     pub miscounted: usize,
 }
@@ -70,10 +73,7 @@ impl Comparison {
         let mut classes: Vec<Class<'_>> = Vec::new();
         for seen in all {
             let order = Order::new(&seen.trace, &seen.dependencies);
-            let same = |class: &&mut Class<'_>| {
-                class.order.places().len() == order.places().len() && class.order.begins_with(order.places())
-            };
-            match classes.iter_mut().find(same) {
+            match classes.iter_mut().find(|class| class.order.is(&order)) {
                 Some(class) => {
                     class.schedules += 1;
                     let differs = seen.outcome != class.first.outcome;
@@ -82,6 +82,9 @@ impl Comparison {
                 None => classes.push(Class { order, first: seen, schedules: 1, other: None }),
             }
         }
+        let was_run = |class: &&Class<'_>| {
+            some.iter().any(|seen| class.order.is(&Order::new(&seen.trace, &seen.dependencies)))
+        };
         let mixed = |class: &Class<'_>| {
             let (one, other) = (class.first, class.other?);
             Some(format!(
@@ -102,6 +105,11 @@ impl Comparison {
             runs: some.len(),
             mixed: classes.iter().filter_map(mixed).collect(),
             missed: outcomes(all).difference(&outcomes(some)).cloned().collect(),
+            left_out: classes
+                .iter()
+                .filter(|class| !was_run(class))
+                .map(|class| schedule(&class.first.trace))
+                .collect(),
             miscounted: classes
                 .iter()
                 .filter(|class| class.order.schedules().is_some_and(|counted| counted != class.schedules))

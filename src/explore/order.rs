@@ -87,6 +87,11 @@ impl Order {
         })
     }
 
+    /// Whether it is the order of the run that `other` is of.
+    pub fn is(&self, other: &Self) -> bool {
+        self.places.len() == other.places.len() && self.begins_with(&other.places)
+    }
+
     fn has_gone(&self, step: usize, gone: &[usize]) -> bool {
         let place = self.places[step];
         place.number < gone[place.session.index()]
@@ -115,13 +120,23 @@ impl Order {
     }
 
     /// The shortest beginning that keeps what went before `first`, and lets `second` go before it.
-    pub fn reversed(&self, (first, second): (usize, usize)) -> Vec<Place> {
-        let mut held_back = vec![false; second];
+    pub fn reversed(&self, race: (usize, usize)) -> Vec<Place> {
+        self.without(race, race.1)
+    }
+
+    /// The longest one: it keeps all of the run that does not follow from `first`.
+    pub fn reversed_keeping_all(&self, race: (usize, usize)) -> Vec<Place> {
+        self.without(race, self.places.len())
+    }
+
+    /// The steps up to `end` that do not follow from `first`, and then `second`.
+    fn without(&self, (first, second): (usize, usize), end: usize) -> Vec<Place> {
+        let mut held_back = vec![false; end];
         held_back[first] = true;
-        for step in first + 1..second {
+        for step in first + 1..end {
             held_back[step] = self.after[step].iter().any(|before| held_back[*before]);
         }
-        let kept = (0..second).filter(|step| !held_back[*step]);
+        let kept = (0..end).filter(|step| !held_back[*step]);
         kept.chain([second]).map(|step| self.places[step]).collect()
     }
 

@@ -110,6 +110,9 @@ fn complaint(one: &Classes) -> String {
     if found.miscounted > 0 {
         said.push_str(&format!("  {} classes have another number of schedules", found.miscounted));
     }
+    for schedule in &found.left_out {
+        said.push_str(&format!("\n  {schedule} is in a class of which none was run"));
+    }
     for mixed in &found.mixed {
         said.push_str(&format!("\n  ✗ mixed: {}", mixed.replace('\n', "\n           ")));
     }
