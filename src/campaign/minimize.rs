@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use proptest::strategy::ValueTree;
 
 use super::explain::follow;
+use super::fewer::fewer;
 use super::judge::{Judge, Opinion};
 use super::worker::{UnitResult, Violation, Worker};
 use super::{CampaignError, Setup};
 use crate::case::{Case, Gates};
 use crate::check::coverage::Chosen;
 use crate::explore::follow::Follow;
-use crate::history::{History, Step};
+use crate::history::{History, OpId, Step};
 use crate::replay::CaseFile;
 use crate::rows::Rows;
 use crate::shrink::{Shrink, earlier_in, ran};
@@ -21,6 +22,8 @@ use crate::weave::{Lane, LaneError};
 
 /// Cases that are tried in order to shrink one.
 const CANDIDATES_MAX: usize = 500;
+/// And once more, where a schedule with fewer preemptions was found.
+const CANDIDATES_MAX_AGAIN: usize = 12;
 
 /// A violation in its smallest form.
 #[derive(Clone, Debug)]
@@ -81,7 +84,6 @@ async fn shrink<S: Subject>(
     let lost = |error| super::stand::lost_or(&setup.server, error);
     let started = Instant::now();
     let (lane, judge) = worker.parts();
-    let simpler = earlier_in(setup.subject.small_scope());
     let mut reruns = 0;
     let mut begin = (violation.case.clone(), violation.steps.clone());
     if violation.case.gates == Gates::Inside {
@@ -94,21 +96,21 @@ async fn shrink<S: Subject>(
             begin = (case, ran(&history));
         }
     }
-    let mut tree = Shrink::new(&begin.0, &begin.1, simpler);
-    let mut more = tree.simplify();
-    while more && reruns < CANDIDATES_MAX && !setup.watch.is_stopped() {
-        let case = tree.current();
-        let history = lane.run(&case, &mut Follow::new(&case.schedule)).await.map_err(lost)?.history;
-        reruns += 1;
-        more = if judge.violates(lane, &case, &history, &violation.claim).await.map_err(lost)? {
-            tree.accept(&ran(&history));
-            tree.simplify()
-        } else {
-            tree.complicate()
-        };
+    let claim = &violation.claim;
+    let (mut case, mut history, tried) =
+        smallest(setup, worker, begin, claim, CANDIDATES_MAX).await.map_err(lost)?;
+    let (lane, judge) = worker.parts();
+    let fewer = fewer(lane, judge, &case, &history, claim).await.map_err(lost)?;
+    reruns += tried + fewer.reruns;
+    if let Some((found, its_history)) = fewer.found {
+        let begin = (found.clone(), ran(&its_history));
+        let again = smallest(setup, worker, begin, claim, CANDIDATES_MAX_AGAIN).await.map_err(lost)?;
+        reruns += again.2;
+        // To have fewer switches, it may have more preemptions again.
+        let is_better = again.1.preemptions() <= its_history.preemptions();
+        (case, history) = if is_better { (again.0, again.1) } else { (found, its_history) };
     }
-    let mut case = tree.smallest();
-    let mut history = lane.run(&case, &mut Follow::new(&case.schedule)).await.map_err(lost)?.history;
+    let (lane, judge) = worker.parts();
     if case.gates == Gates::Inside {
         reruns += 2;
         let whole = in_whole(lane, judge, &case, &history, &violation.claim).await.map_err(lost)?;
@@ -129,6 +131,34 @@ async fn shrink<S: Subject>(
         took,
         rows,
     })
+}
+
+/// The smallest case that shrinking comes to from where `begin` stands, a run of it, and how many cases were tried.
+async fn smallest<S: Subject>(
+    setup: &Setup<S>,
+    worker: &mut Worker<'_, S>,
+    begin: (Case<S::Op>, Vec<OpId>),
+    claim: &str,
+    candidates_max: usize,
+) -> Result<(Case<S::Op>, History, usize), LaneError> {
+    let (lane, judge) = worker.parts();
+    let mut tree = Shrink::new(&begin.0, &begin.1, earlier_in(setup.subject.small_scope()));
+    let mut tried = 0;
+    let mut more = tree.simplify();
+    while more && tried < candidates_max && !setup.watch.is_stopped() {
+        let case = tree.current();
+        let history = lane.run(&case, &mut Follow::new(&case.schedule)).await?.history;
+        tried += 1;
+        more = if judge.violates(lane, &case, &history, claim).await? {
+            tree.accept(&ran(&history));
+            tree.simplify()
+        } else {
+            tree.complicate()
+        };
+    }
+    let case = tree.smallest();
+    let history = lane.run(&case, &mut Follow::new(&case.schedule)).await?.history;
+    Ok((case, history, tried))
 }
 
 /// The case of this run with its statements in whole, if it breaks the claim so, too: who reads it has less to understand.

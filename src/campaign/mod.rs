@@ -22,6 +22,7 @@ mod builder;
 mod compare;
 mod error;
 mod explain;
+mod fewer;
 mod judge;
 mod minimize;
 mod plan;
