@@ -309,7 +309,7 @@ mod tests {
         let mut runner = TestRunner::deterministic();
         let step = (0_u64..8, 0_u64..8).prop_map(|(reads, writes)| Touch { reads, writes: writes & !reads });
         let sessions = proptest::collection::vec(proptest::collection::vec(step, 1..=2), 3..=4);
-        for _ in 0..300 {
+        for _ in 0..60 {
             let programs = sessions.new_tree(&mut runner).expect("a program").current();
             assert_eq!(left_out(&programs), [], "{programs:?}");
         }
