@@ -56,7 +56,7 @@ pub(super) fn dependent(one: &Footprint, other: &Footprint, prints: &Footprints)
 }
 
 /// Whether both write or lock the same, committed or not.
-fn conflict(one: &Footprint, other: &Footprint, prints: &Footprints) -> bool {
+pub(super) fn conflict(one: &Footprint, other: &Footprint, prints: &Footprints) -> bool {
     let conflicts =
         |first: &Access, second: &Access| first.conflicts(second, &prints.catalogue, prints.as_they_lie);
     one.accesses.iter().any(|first| other.accesses.iter().any(|second| conflicts(first, second)))

@@ -2,7 +2,8 @@
 //!
 //! Everything is judged from the text of the statements, their parameters and what the catalogue adds: row by row where
 //! `narrow` tells rows apart, else table by table. That makes too many steps dependent rather than too few. A step that
-//! lets one that waited complete counts as doing what that one does, but for waits that only put it off (`put_off`). What
+//! lets one that waited complete, or would have had nobody else come in between, counts as doing what that one does, but
+//! for waits that only put it off (`put_off`). What
 //! follows from it for two steps is said in `dependence`.
 
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use super::access::{Access, Kind};
 use super::catalogue::{Catalogue, Tables};
-use super::dependence::Overlap;
+use super::dependence::{Overlap, conflict};
 use super::narrow;
 use super::put_off::{self, PutOff};
 use super::reach::{self, Reach};
@@ -133,13 +134,9 @@ impl Surveyor {
             }
         }
         found.put_off = put_off::all(history, &found);
-        for (number, step) in history.steps.iter().enumerate() {
-            let until = step.wait.as_ref().and_then(|wait| wait.until).filter(|until| *until != number);
-            let only_put_off = |until: &usize| found.put_off.iter().any(|one| one.is(number, *until));
-            if let Some(until) = until.filter(|until| *until < found.steps.len() && !only_put_off(until)) {
-                let completed = found.steps[number].clone();
-                found.steps[until].does_also(completed);
-            }
+        for (waiter, lets_go) in found.let_go(history) {
+            let completed = found.steps[waiter].clone();
+            lets_go.into_iter().for_each(|step| found.steps[step].does_also(completed.clone()));
         }
         found
     }
@@ -229,6 +226,30 @@ fn only_begins(number: usize, history: &History) -> Option<&Statement> {
 }
 
 impl Footprints {
+    /// The steps that waited, for more than being put off, each with those that let it go on, or would have.
+    fn let_go(&self, history: &History) -> Vec<(usize, Vec<usize>)> {
+        let waits = history.steps.iter().enumerate().filter_map(|(number, step)| {
+            let until =
+                step.wait.as_ref()?.until.filter(|until| *until != number && *until < self.steps.len())?;
+            (!self.put_off.iter().any(|one| one.is(number, until))).then_some((number, until))
+        });
+        let all = waits.map(|(waiter, until)| {
+            let makes_way = |step: &usize| self.makes_way(*step, waiter);
+            (waiter, (waiter + 1..until).filter(makes_way).chain([until]).collect())
+        });
+        all.collect()
+    }
+
+    /// Whether a step ends what `waiter` waits for, though others may keep it waiting: had these come later, it would have
+    /// gone on then.
+    fn makes_way(&self, step: usize, waiter: usize) -> bool {
+        let (print, waiting) = (&self.steps[step], &self.steps[waiter]);
+        let own = self.steps[..step].iter().filter(|one| one.session == print.session);
+        let mut held = own.filter(|one| one.transaction == print.transaction);
+        let ends = print.session != waiting.session && print.publishes != 0;
+        ends && held.any(|one| conflict(one, waiting, self))
+    }
+
     fn scanned(&self) -> u64 {
         let accesses = self.steps.iter().flat_map(|print| &print.accesses);
         // What is not understood shows how rows lie, too.

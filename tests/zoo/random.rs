@@ -204,10 +204,11 @@ fn compared(isolation: Isolation, program: &Program<String>) -> Compared {
     compared.expect("the server answers")
 }
 
-/// Three transactions over the rows of r. `w0` adds to row 0, and `l0` locks it.
+/// Three transactions over the rows of r. `w0` adds to row 0, `l0` locks it, and `s0` does so with others.
 fn of_three(sessions: [&str; 3]) -> Program<String> {
     let statement = |short: &str| match short.split_at(1) {
         ("w", row) => format!("UPDATE r SET v = v + 1 WHERE id = {row} RETURNING v"),
+        ("s", row) => format!("SELECT v FROM r WHERE id = {row} FOR SHARE"),
         (_, row) => format!("SELECT v FROM r WHERE id = {row} FOR UPDATE"),
     };
     let session = |session: &str| {
@@ -227,11 +228,21 @@ fn brute_force_sees_no_more_of_three_sessions_that_wait_for_each_other() {
         ["w2", "w2 l0", "w0"],
         ["w1 w0", "l0 w2", "w2 l1"],
     ];
+    // Those who share a row keep another one waiting, each for a while.
+    let sharing = [["s1 s1", "l1", "s1"], ["s1 l2", "s1 w1", "s0 s1"]];
     let at = |level: Isolation| programs.map(|sessions| compared(level, &of_three(sessions)));
     let of_levels: Vec<_> = std::thread::scope(|scope| {
         let threads = LEVELS.map(|level| scope.spawn(move || at(level)));
         threads.into_iter().map(|thread| thread.join().expect("compared")).collect()
     });
+    for sessions in sharing {
+        let one = compared(LEVELS[0], &of_three(sessions));
+        assert!(one.comparison.agrees() && one.complete, "{sessions:?}: {one:#?}");
+        assert!(
+            one.comparison.left_out.is_empty() && one.comparison.miscounted == 0,
+            "{sessions:?}: {one:#?}"
+        );
+    }
     for (level, of_level) in LEVELS.into_iter().zip(of_levels) {
         let mut with_deadlocks = 0;
         for (sessions, one) in programs.iter().zip(of_level) {
