@@ -32,25 +32,24 @@ impl Link {
     }
 }
 
-/// All links of a gate; those of one session in the order in which they were opened.
-#[derive(Debug)]
+/// All links of a gate; those of one session in the order in which they were opened. Sessions come as they connect.
+#[derive(Debug, Default)]
 pub(super) struct Links {
     of: Vec<Vec<Link>>,
 }
 
 impl Links {
-    /// Room for the links of so many sessions.
-    pub(super) fn new(sessions: usize) -> Self {
-        Self { of: (0..sessions).map(|_| Vec::new()).collect() }
-    }
-
     pub(super) fn add(&mut self, link: Link) {
-        self.of[link.connection.session.index()].push(link);
+        let session = link.connection.session.index();
+        if self.of.len() <= session {
+            self.of.resize_with(session + 1, Vec::new);
+        }
+        self.of[session].push(link);
     }
 
     /// Takes out the one whose connection has this number.
     pub(super) fn remove(&mut self, session: SessionId, id: u64) -> Option<Link> {
-        let links = &mut self.of[session.index()];
+        let links = self.of.get_mut(session.index())?;
         let at = links.iter().position(|link| link.connection.id() == id)?;
         Some(links.remove(at))
     }
@@ -60,7 +59,7 @@ impl Links {
         self.of_mut(session).find(|link| link.connection.id() == id)
     }
 
-    /// The connections of `session`; none of a session that the gate does not have.
+    /// The connections of `session`.
     pub(super) fn of(&self, session: SessionId) -> impl Iterator<Item = &Connection> {
         self.of.get(session.index()).into_iter().flatten().map(|link| &link.connection)
     }

@@ -128,7 +128,7 @@ impl Gate {
             mode: Cell::new(Mode::Open),
             begins,
             rewrites: Rc::new(rewrites),
-            links: RefCell::new(Links::new(sessions)),
+            links: RefCell::default(),
             next_id: Cell::new(0),
             changed: Arc::new(Notify::new()),
             left: RefCell::default(),
