@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::order::{Dependencies, Order};
-use super::{Choice, preemptions, schedule};
+use super::{Choice, schedule};
 use crate::schedule::Schedule;
 
 /// A run, and what it came to.
@@ -22,21 +22,6 @@ pub struct Seen {
     pub violates: bool,
 }
 
-impl Seen {
-    fn size(&self) -> Size {
-        Size { preemptions: preemptions(&self.trace), steps: self.trace.len() }
-    }
-}
-
-/// How much of an interleaving it is; the smaller one has fewer preemptions, and of as many fewer steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Size {
-    /// How often a session is left that could go on.
-    pub preemptions: usize,
-    /// Steps, of all sessions.
-    pub steps: usize,
-}
-
 /// All schedules of a program, beside one of each class.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
@@ -44,8 +29,6 @@ pub struct Comparison {
     pub schedules: usize,
     /// Those that violate a claim.
     pub violating: usize,
-    /// The smallest of these.
-    pub smallest: Option<Size>,
     /// Classes that they fall into.
     pub classes: usize,
     /// Schedules that the exploration by classes ran.
@@ -95,12 +78,10 @@ impl Comparison {
                 other.outcome
             ))
         };
-        let violating = || all.iter().filter(|one| one.violates);
         let outcomes = |seen: &[Seen]| seen.iter().map(|one| one.outcome.clone()).collect::<BTreeSet<_>>();
         Self {
             schedules: all.len(),
-            violating: violating().count(),
-            smallest: violating().map(Seen::size).min(),
+            violating: all.iter().filter(|one| one.violates).count(),
             classes: classes.len(),
             runs: some.len(),
             mixed: classes.iter().filter_map(mixed).collect(),
