@@ -1,5 +1,6 @@
 //! Looks for a schedule of a shrunk case in which fewer sessions are preempted. Shrinking moves one burst at a time, and may
 //! end where only two moves at once would lead on; here the schedules with fewer preemptions are run, one of each class.
+//! Sessions, operations and values stay what they are.
 
 use super::judge::Judge;
 use crate::case::{Case, Gates};
