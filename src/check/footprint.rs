@@ -3,22 +3,25 @@
 //! Everything is judged from the text of the statements, their parameters and what the catalogue adds: row by row where
 //! `narrow` tells rows apart, else table by table. That makes too many steps dependent rather than too few. A step that
 //! lets one that waited complete, or would have had nobody else come in between, counts as doing what that one does, but
-//! for waits that only put it off (`put_off`). What
-//! follows from it for two steps is said in `dependence`.
+//! for waits that only put it off (`put_off`). What follows from it for two steps is said in `dependence`.
+
+mod in_transaction;
+mod let_go;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::access::{Access, Kind};
 use super::catalogue::{Catalogue, Tables};
-use super::dependence::{Overlap, conflict};
+use super::dependence::Overlap;
 use super::narrow;
 use super::put_off::{self, PutOff};
 use super::reach::{self, Reach};
 use crate::explore::Touch;
-use crate::history::{Action, Each, History, Statement, Step, Transaction};
+use crate::history::{Action, Each, History, Statement, Step};
 use crate::isolation::Isolation;
 use crate::schedule::SessionId;
+use in_transaction::{Level, begins_with, ends, in_transaction, level_of_session};
 
 /// Finds footprints, and remembers what statements reach: most are run again and again.
 #[derive(Clone, Debug)]
@@ -124,8 +127,7 @@ impl Surveyor {
                 Connections::One => level_of_session(&own, &history.steps, isolation),
                 Connections::Several => Level::Unsure,
             };
-            let ends = |step: &usize| transaction(&history.steps[*step]).is_some_and(is_over);
-            for transaction in own.split_inclusive(ends) {
+            for transaction in own.split_inclusive(|step| ends(&history.steps[*step])) {
                 in_transaction(transaction, &history.steps, level, &mut found);
                 if matches!(level, Level::Default(_)) {
                     transaction.iter().for_each(|step| found.steps[*step].transaction = Some(transactions));
@@ -226,30 +228,6 @@ fn only_begins(number: usize, history: &History) -> Option<&Statement> {
 }
 
 impl Footprints {
-    /// The steps that waited, for more than being put off, each with those that let it go on, or would have.
-    fn let_go(&self, history: &History) -> Vec<(usize, Vec<usize>)> {
-        let waits = history.steps.iter().enumerate().filter_map(|(number, step)| {
-            let until =
-                step.wait.as_ref()?.until.filter(|until| *until != number && *until < self.steps.len())?;
-            (!self.put_off.iter().any(|one| one.is(number, until))).then_some((number, until))
-        });
-        let all = waits.map(|(waiter, until)| {
-            let makes_way = |step: &usize| self.makes_way(*step, waiter);
-            (waiter, (waiter + 1..until).filter(makes_way).chain([until]).collect())
-        });
-        all.collect()
-    }
-
-    /// Whether a step ends what `waiter` waits for, though others may keep it waiting: had these come later, it would have
-    /// gone on then.
-    fn makes_way(&self, step: usize, waiter: usize) -> bool {
-        let (print, waiting) = (&self.steps[step], &self.steps[waiter]);
-        let own = self.steps[..step].iter().filter(|one| one.session == print.session);
-        let mut held = own.filter(|one| one.transaction == print.transaction);
-        let ends = print.session != waiting.session && print.publishes != 0;
-        ends && held.any(|one| conflict(one, waiting, self))
-    }
-
     fn scanned(&self) -> u64 {
         let accesses = self.steps.iter().flat_map(|print| &print.accesses);
         // What is not understood shows how rows lie, too.
@@ -281,138 +259,4 @@ impl Footprint {
         self.is_fault |= other.is_fault;
         self.serializable.extend(other.serializable);
     }
-}
-
-/// The level of a session's transactions, as far as it is known.
-#[derive(Clone, Copy, Debug)]
-enum Level {
-    /// They have this one where they ask for none.
-    Default(Isolation),
-    /// The session sets it as it goes, or its transactions cannot be told apart.
-    Unsure,
-}
-
-fn level_of_session(own: &[usize], steps: &[Step], isolation: Isolation) -> Level {
-    let statements = || own.iter().flat_map(|step| steps[*step].asked());
-    let sets = |sql: &str| {
-        let sql = sql.to_ascii_lowercase();
-        sql.contains("default_transaction") || sql.contains("characteristics")
-    };
-    match statements().any(|statement| sets(&statement.sql)) {
-        true => Level::Unsure,
-        false => Level::Default(isolation),
-    }
-}
-
-/// Whether each statement of a transaction sees what is committed when it begins.
-fn at_once(level: Isolation) -> bool {
-    matches!(level, Isolation::ReadUncommitted | Isolation::ReadCommitted)
-}
-
-fn transaction(step: &Step) -> Option<Transaction> {
-    match step.action {
-        Action::Run { transaction, .. } => Some(transaction),
-        Action::Wake { .. } | Action::Fault { .. } => None,
-    }
-}
-
-fn is_over(transaction: Transaction) -> bool {
-    matches!(transaction, Transaction::Idle | Transaction::Lost)
-}
-
-/// Fills in what the steps of one transaction, by their numbers, mean for others.
-fn in_transaction(numbers: &[usize], steps: &[Step], level: Level, found: &mut Footprints) {
-    let statements = || numbers.iter().flat_map(|number| steps[*number].asked());
-    let asked = || statements().find_map(|statement| level_asked_for(&statement.sql));
-    let level = match level {
-        Level::Default(default) => Some(asked().unwrap_or(default)),
-        Level::Unsure => None,
-    };
-    let is_serializable = level.is_none_or(|level| level == Isolation::Serializable);
-    let prints = &mut found.steps;
-    let all =
-        |field: fn(&Footprint) -> u64| numbers.iter().fold(0, |all, number| all | field(&prints[*number]));
-    let (all_read, all_written) = (all(|print| print.reads), all(|print| print.writes));
-    let touched: Vec<Access> = numbers.iter().flat_map(|number| prints[*number].accesses.clone()).collect();
-    // With an error everything is given back, unless a savepoint stands before it. What ends the transaction is empty then.
-    let has_savepoint = statements().any(|one| begins_with(&one.sql, "savepoint"));
-    let mut is_given_up = false;
-    let (mut written, mut read, mut has_snapshot) = (0, 0, false);
-    let mut undone_or_done: Vec<Access> = Vec::new();
-    for number in numbers {
-        let (print, step) = (&mut prints[*number], &steps[*number]);
-        let Some(state) = transaction(step) else { continue };
-        if is_given_up && state != Transaction::Lost {
-            continue;
-        }
-        let over = is_over(state) || level.is_none();
-        let failed = step.sqlstate().is_some();
-        is_given_up = state == Transaction::Failed && level.is_some() && !has_savepoint;
-        written |= print.writes;
-        read |= print.reads;
-        if over && written == u64::MAX {
-            // What is deferred to the end of the transaction may touch anything too.
-            let accesses = vec![Access::anything()];
-            print.does_also(Footprint {
-                writes: u64::MAX,
-                excludes: u64::MAX,
-                accesses,
-                ..Footprint::default()
-            });
-        }
-        undone_or_done.extend(print.accesses.iter().filter(|access| !access.kind.reads()).cloned());
-        let acts = print.reads | print.writes != 0;
-        print.keeps_snapshot = level.is_none_or(|level| !at_once(level));
-        print.takes_snapshot = !has_snapshot && acts && print.keeps_snapshot;
-        has_snapshot |= acts;
-        print.sees = match level {
-            Some(level) if at_once(level) => print.accesses.clone(),
-            Some(_) if print.takes_snapshot => touched.iter().cloned().map(Access::by_snapshot).collect(),
-            Some(_) => {
-                let writes = print.accesses.iter().filter(|access| !access.kind.reads());
-                writes.cloned().map(Access::by_snapshot).collect()
-            }
-            None => touched.iter().chain(&print.accesses).cloned().map(Access::by_snapshot).collect(),
-        };
-        if over || failed || step.statements().iter().any(|one| begins_with(&one.sql, "rollback")) {
-            print.publishes = written;
-            print.published.clone_from(&undone_or_done);
-        }
-        if state == Transaction::Lost {
-            // With the connection go the locks that outlive transactions.
-            print.publishes = u64::MAX;
-            print.published = vec![Access::anything()];
-        }
-        if over || failed {
-            print.frees = read;
-        }
-        let acts = print.reads | print.writes != 0 || over;
-        if acts && is_serializable {
-            print.serializable.push(Part {
-                of: found.serializable.len(),
-                ends: over || failed,
-                only_reads: written == 0,
-            });
-        }
-    }
-    if let Some(first) = numbers.first().filter(|_| is_serializable) {
-        let session = prints[*first].session;
-        found.serializable.push(Overlap { session, reads: all_read, writes: all_written });
-    }
-}
-
-fn begins_with(sql: &str, word: &str) -> bool {
-    sql.trim_start().get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
-}
-
-/// The level that a BEGIN or SET TRANSACTION asks for.
-fn level_asked_for(sql: &str) -> Option<Isolation> {
-    if !["begin", "start", "set"].iter().any(|word| begins_with(sql, word)) {
-        return None;
-    }
-    let sql = sql.to_ascii_lowercase().replace('_', " ");
-    if !sql.contains("isolation") {
-        return None;
-    }
-    Isolation::ALL.into_iter().rev().find(|level| sql.contains(level.guc()))
 }

@@ -133,8 +133,12 @@ fn all_exclude_each_other(print: &Footprint, row: &Access, prints: &Footprints) 
     !shows && accesses.filter(|access| !access.kind.reads() && access.meets(row)).all(excludes)
 }
 
-/// Whether the step got the row: its command tag counts it, or it is an advisory lock.
+/// Whether the step got the row: its command tag counts it, or it is an advisory lock that it does not give back.
 fn really_holds(step: usize, history: &History, prints: &Footprints, row: &Access) -> bool {
+    let gives_back = |access: &Access| access.kind == Kind::GiveBack && access.meets(row);
+    if prints.steps[step].accesses.iter().any(gives_back) {
+        return false;
+    }
     let statements = history.steps[step].statements();
     let counted = statements.iter().filter(|one| one.row_count().is_some_and(|count| count > 0));
     let is_table = row.rows.as_ref().is_some_and(|rows| rows.table < prints.catalogue.tables.len());

@@ -73,7 +73,7 @@ const SEQUENCE_FUNCTIONS: [&str; 4] = ["nextval", "setval", "currval", "lastval"
 
 /// First words of statements that touch nothing by themselves. What the end of a transaction makes visible is the
 /// transaction's matter.
-const NOTHING: [&str; 12] = [
+const NOTHING: [&str; 11] = [
     "begin",
     "start",
     "commit",
@@ -85,7 +85,6 @@ const NOTHING: [&str; 12] = [
     "reset",
     "show",
     "deallocate",
-    "discard",
 ];
 
 /// What may stand before a parenthesis without being a function, and functions that depend on their arguments only.
@@ -228,9 +227,14 @@ fn of_one(tokens: &[String], catalogue: &Catalogue) -> Reach {
     };
     let has = |words: &[&str]| tokens.iter().any(|token| words.contains(&token.as_str()));
     let sets = first == "set" && !has(&["constraints", "snapshot"]);
-    // A transaction that is DEFERRABLE waits until all others let it have a safe snapshot.
-    if (NOTHING.contains(&first) || sets) && !has(&["deferrable"]) {
+    // A transaction that is DEFERRABLE waits until all others let it have a safe snapshot. COMMIT PREPARED ends one that
+    // may be of any session.
+    if (NOTHING.contains(&first) || sets) && !has(&["deferrable", "prepared"]) {
         return Reach::NOTHING;
+    }
+    if first == "discard" {
+        // DISCARD ALL gives back the advisory locks that outlive transactions.
+        return Reach { writes: ADVISORY_LOCKS, counts: false, ..Reach::NOTHING };
     }
     let known =
         ["select", "values", "table", "with", "insert", "update", "delete", "merge", "truncate", "lock"];

@@ -77,7 +77,8 @@ impl<'a> Statement<'a> {
     /// Columns of which the WHERE of the statement says which value they hold.
     pub(super) fn pins(&self, table: usize) -> Vec<(usize, Value)> {
         let facts = &self.catalogue.tables[table];
-        self.conditions().into_iter().filter_map(|one| self.pin(facts, one)).collect()
+        let name = self.called(table);
+        self.conditions().into_iter().filter_map(|one| self.pin(facts, &name, one)).collect()
     }
 
     /// Whether the statement looks for rows by more than a unique key, or by something else.
@@ -103,14 +104,42 @@ impl<'a> Statement<'a> {
         self.split(at + 1, end, "and")
     }
 
-    /// `column = value`, or the other way round.
-    pub(super) fn pin(&self, facts: &TableFacts, condition: Range<usize>) -> Option<(usize, Value)> {
+    /// What the statement calls the table, which it names once.
+    fn called(&self, table: usize) -> String {
+        let name = self.catalogue.tables[table].last_name();
+        let is_other =
+            |word: &str| word.is_empty() || !word.starts_with(|c: char| c.is_alphabetic() || c == '_');
+        let ends = [
+            "set",
+            "where",
+            "using",
+            "from",
+            "group",
+            "order",
+            "limit",
+            "offset",
+            "fetch",
+            "for",
+            "returning",
+        ];
+        let at = (0..self.tokens.len()).find(|at| self.word(*at) == name && self.word(*at + 1) != ".");
+        let after = at.map_or("", |at| match self.word(at + 1) {
+            "as" => self.word(at + 2),
+            after => after,
+        });
+        if is_other(after) || ends.contains(&after) { name } else { after.to_owned() }
+    }
+
+    /// `column = value`, or the other way round, where the column may be of the table that is called `called`.
+    fn pin(&self, facts: &TableFacts, called: &str, condition: Range<usize>) -> Option<(usize, Value)> {
         let equals = condition.clone().find(|at| self.word(*at) == "=")?;
         let (left, right) = (condition.start..equals, equals + 1..condition.end);
         let of = |column: Range<usize>, value: Range<usize>| {
             let name = match column.len() {
                 1 => column.start,
-                3 if self.word(column.start + 1) == "." => column.start + 2,
+                3 if self.word(column.start) == called && self.word(column.start + 1) == "." => {
+                    column.start + 2
+                }
                 _ => return None,
             };
             let column = facts.column(self.word(name))?;
@@ -139,6 +168,7 @@ impl<'a> Statement<'a> {
         let folded = plain && self.is_folded(&AGGREGATES);
         let sorted = self.sorted_by().is_some_and(|(table, columns)| {
             self.count(&["from"]) == 1
+                && self.count(&["select"]) == 1
                 && table
                     .unique
                     .iter()
@@ -175,8 +205,20 @@ impl<'a> Statement<'a> {
         let facts = &self.catalogue.tables[table];
         let at = self.find(0, &["order"]).filter(|at| self.word(at + 1) == "by")? + 2;
         let end = self.end_of_clause(at, &["limit", "offset", "fetch", "for"]);
-        let column = |item: Range<usize>| facts.column(self.word(item.start));
+        let column = |item: Range<usize>| {
+            let is_bare = item.len() == 1 || ["asc", "desc", "nulls"].contains(&self.word(item.start + 1));
+            let name = self.word(item.start);
+            facts.column(name).filter(|_| is_bare && !self.renames_to(name))
+        };
         Some((facts, self.list(at, end).into_iter().filter_map(column).collect()))
+    }
+
+    /// Whether something that is selected is given this name: ORDER BY means that, and not the column.
+    fn renames_to(&self, name: &str) -> bool {
+        let end = self.find(0, &["from"]).unwrap_or(self.tokens.len());
+        (2..end).any(|at| {
+            self.word(at) == name && ![",", ".", "(", "select", "distinct"].contains(&self.word(at - 1))
+        })
     }
 
     /// Where the parenthesis that opens at `at` closes.

@@ -81,7 +81,10 @@ fn rows_are_told_by_the_columns_that_a_statement_pins() {
 #[test]
 fn rows_that_lie_in_some_sequence_are_known() {
     check("SELECT v FROM models ORDER BY id", expect!["Read models[]"]);
+    check("SELECT m.id, v FROM models m ORDER BY id DESC, v", expect!["Read models[]"]);
     check("SELECT v FROM models ORDER BY v", expect!["List models[]"]);
+    check("SELECT v FROM models ORDER BY id % 2", expect!["List models[]"]);
+    check("SELECT v % 2 AS id FROM models ORDER BY id", expect!["List models[]"]);
     check("SELECT coalesce(max(v), 0) + 1 FROM models", expect!["Read models[]"]);
     check("SELECT array_agg(v) FROM models", expect!["Scan models[]"]);
     check(
@@ -105,6 +108,8 @@ fn canary_what_is_not_understood_reaches_all_rows() {
         "SELECT v FROM models WHERE name = 'it''s'",
         "SELECT v FROM models WHERE id = 1.5",
         "UPDATE versions SET stage = 'x' WHERE at = 'now'",
+        "UPDATE models SET v = 1 FROM (VALUES (7)) x (id) WHERE x.id = 7",
+        "SELECT m.v FROM models AS m, generate_series(1, 9) x (id) WHERE x.id = 7",
     ] {
         let catalogue = catalogue();
         let all = accesses(sql, reach::of(sql, &catalogue), &catalogue);

@@ -18,6 +18,7 @@ fn a_statement_reaches_what_it_names_or_anything() {
     for (sql, reads, writes, tries) in [
         ("BEGIN ISOLATION LEVEL SERIALIZABLE", 0, 0, false),
         ("COMMIT", 0, 0, false),
+        ("DISCARD ALL", 0, 1 << 60, false),
         ("SELECT 1", 0, 0, false),
         ("SELECT coalesce(max(id), 0) + 1 FROM models WHERE name = 'runs()'", 1, 0, false),
         ("SELECT * FROM models m, \"runs\" r JOIN versions v ON v.id = r.id", 7, 0, false),
@@ -83,6 +84,7 @@ fn canary_what_is_not_understood_may_touch_anything() {
         "LISTEN news",
         "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE",
         "SET CONSTRAINTS ALL IMMEDIATE",
+        "COMMIT PREPARED 'transfer'",
         "COPY models FROM STDIN",
     ] {
         assert!(of(sql, &catalogue).is_anything(), "{sql}");
