@@ -122,6 +122,12 @@ impl Access {
         }
     }
 
+    /// What a snapshot that it sees by shows of its rows.
+    pub(super) fn as_read(mut self) -> Self {
+        self.find_nothing();
+        self
+    }
+
     /// What is left of it where only its snapshot is taken.
     pub(super) fn only_see(&mut self) {
         if !self.kind.reads() {

@@ -9,6 +9,7 @@
 //!    or writes now, or, at the levels above, what the other's transaction touches and it takes its snapshot now, or what
 //!    it locks or writes now. A lock alone that ends does not matter to reads; or
 //! 3. one keeps others from reading (LOCK, TRUNCATE) what the other reads, or has read in the transaction that it ends; or
+//!    one ends the transaction that kept them from it; or
 //! 4. one tries a lock without waiting, and the other takes or gives back what may be that lock; or
 //! 5. both belong to SERIALIZABLE transactions, of which one reads what the other writes: each such conflict that is
 //!    noted may doom the other at its next step, unless neither has written yet and neither ends. Or one of them ends, and
@@ -56,10 +57,18 @@ pub(super) fn dependent(one: &Footprint, other: &Footprint, prints: &Footprints)
 }
 
 /// Whether both write or lock the same, committed or not.
-pub(super) fn conflict(one: &Footprint, other: &Footprint, prints: &Footprints) -> bool {
+fn conflict(one: &Footprint, other: &Footprint, prints: &Footprints) -> bool {
     let conflicts =
         |first: &Access, second: &Access| first.conflicts(second, &prints.catalogue, prints.as_they_lie);
     one.accesses.iter().any(|first| other.accesses.iter().any(|second| conflicts(first, second)))
+}
+
+/// Whether `waiting` may have to wait until the transaction of `held` ends.
+pub(super) fn keeps_waiting(held: &Footprint, waiting: &Footprint, prints: &Footprints) -> bool {
+    let waits = |own: &Access| held.accesses.iter().any(|held| own.waits_for(held, &prints.catalogue));
+    waiting.accesses.iter().any(waits)
+        || held.excludes & (waiting.reads | waiting.writes) != 0
+        || waiting.excludes & (held.reads | held.writes) != 0
 }
 
 /// Whether what `one` does may matter to `other`.
@@ -67,6 +76,7 @@ fn matters_to(one: &Footprint, other: &Footprint, prints: &Footprints) -> bool {
     let minds = |seen: &Access| one.published.iter().any(|over| seen.minds(over, &prints.catalogue));
     other.sees.iter().any(minds)
         || one.excludes & (other.reads | other.writes | other.frees) != 0
+        || one.reopens & (other.reads | other.writes) != 0
         || other.tries && (one.writes | one.publishes) & (other.reads | other.writes) != 0
 }
 
@@ -129,7 +139,7 @@ fn note_deadlock(victim: usize, history: &History, prints: &Footprints, found: &
         let print = &prints.steps[*waiter];
         let own = prints.steps[..=*waiter].iter().filter(|one| one.session == print.session);
         let mut own = own.filter(|one| one.transaction == print.transaction);
-        own.any(|one| conflict(one, &prints.steps[victim], prints))
+        own.any(|one| keeps_waiting(one, &prints.steps[victim], prints))
     };
     let (first, rest): (Vec<usize>, Vec<usize>) = led_there.into_iter().partition(is_in_its_way);
     let cycle = match first.is_empty() {

@@ -68,6 +68,8 @@ pub(super) struct Footprint {
     pub(super) published: Vec<Access>,
     /// What the transaction has read, where this step ends it.
     pub(super) frees: u64,
+    /// What it has kept others from reading, where they may read it again.
+    pub(super) reopens: u64,
     /// What must not become visible earlier or later, for the step to be the same.
     pub(super) sees: Vec<Access>,
     /// Its transaction sees by one snapshot, or may do so.
@@ -255,6 +257,7 @@ impl Footprint {
         self.publishes |= other.publishes;
         self.published.extend(other.published);
         self.frees |= other.frees;
+        self.reopens |= other.reopens;
         self.sees.extend(other.sees);
         self.is_fault |= other.is_fault;
         self.serializable.extend(other.serializable);

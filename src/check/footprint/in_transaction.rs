@@ -65,7 +65,7 @@ pub(super) fn in_transaction(numbers: &[usize], steps: &[Step], level: Level, fo
     // With an error everything is given back, unless a savepoint stands before it. What ends the transaction is empty then.
     let has_savepoint = statements().any(|one| begins_with(&one.sql, "savepoint"));
     let mut is_given_up = false;
-    let (mut written, mut read, mut has_snapshot) = (0, 0, false);
+    let (mut written, mut excluded, mut read, mut has_snapshot) = (0, 0, 0, false);
     let mut undone_or_done: Vec<Access> = Vec::new();
     for number in numbers {
         let (print, step) = (&mut prints[*number], &steps[*number]);
@@ -77,6 +77,7 @@ pub(super) fn in_transaction(numbers: &[usize], steps: &[Step], level: Level, fo
         let failed = step.sqlstate().is_some();
         is_given_up = state == Transaction::Failed && level.is_some() && !has_savepoint;
         written |= print.writes;
+        excluded |= print.excludes;
         read |= print.reads;
         if over && written == u64::MAX {
             // What is deferred to the end of the transaction may touch anything too.
@@ -95,15 +96,18 @@ pub(super) fn in_transaction(numbers: &[usize], steps: &[Step], level: Level, fo
         has_snapshot |= acts;
         print.sees = match level {
             Some(level) if at_once(level) => print.accesses.clone(),
-            Some(_) if print.takes_snapshot => touched.iter().cloned().map(Access::by_snapshot).collect(),
             Some(_) => {
                 let writes = print.accesses.iter().filter(|access| !access.kind.reads());
-                writes.cloned().map(Access::by_snapshot).collect()
+                let writes = writes.cloned().map(Access::by_snapshot);
+                // Whether a lock has ended that changed nothing does not show in a snapshot.
+                let in_it = touched.iter().filter(|_| print.takes_snapshot).cloned().map(Access::as_read);
+                writes.chain(in_it).collect()
             }
             None => touched.iter().chain(&print.accesses).cloned().map(Access::by_snapshot).collect(),
         };
         if over || failed || step.statements().iter().any(|one| begins_with(&one.sql, "rollback")) {
             print.publishes = written;
+            print.reopens = excluded;
             print.published.clone_from(&undone_or_done);
         }
         if state == Transaction::Lost {

@@ -1,7 +1,7 @@
 //! Who lets a waiting step go on: the one that did, and those that would have, had they come later.
 
 use super::Footprints;
-use crate::check::dependence::conflict;
+use crate::check::dependence::keeps_waiting;
 use crate::history::History;
 
 impl Footprints {
@@ -26,6 +26,6 @@ impl Footprints {
         let own = self.steps[..step].iter().filter(|one| one.session == print.session);
         let mut held = own.filter(|one| one.transaction == print.transaction);
         let ends = print.session != waiting.session && print.publishes != 0;
-        ends && held.any(|one| conflict(one, waiting, self))
+        ends && held.any(|one| keeps_waiting(one, waiting, self))
     }
 }

@@ -38,7 +38,7 @@ pub const SCHEMA: &str = "
     INSERT INTO m VALUES (1, 0), (2, 0)";
 
 /// Statements, by what they are about. `{k}` is one of two keys, `{r}` one of three, `{v}` what was read last, plus one.
-const FAMILIES: [&[&str]; 11] = [
+const FAMILIES: [&[&str]; 12] = [
     &[
         "SELECT v FROM p WHERE id = {k}",
         "SELECT v FROM p WHERE id = $1",
@@ -138,6 +138,18 @@ const FAMILIES: [&[&str]; 11] = [
         "DELETE FROM q WHERE rid = {r}",
         "SELECT sum(v)::int FROM r",
         "SELECT pg_advisory_xact_lock({r})",
+    ],
+    // Tables are kept from others, whole.
+    &[
+        "LOCK TABLE h IN ACCESS EXCLUSIVE MODE",
+        "LOCK TABLE h IN SHARE MODE",
+        "TRUNCATE h",
+        "SELECT max(v) FROM h WHERE k = {k}",
+        "SELECT max(v) FROM h",
+        "INSERT INTO h VALUES ({k}, {v})",
+        "UPDATE h SET v = v + 1 WHERE k = {k}",
+        "SELECT v FROM p WHERE id = {k}",
+        "UPDATE p SET v = {v} WHERE id = {k}",
     ],
     // What keeps rows apart is more than equal columns, or is looked at when the transaction ends.
     &[

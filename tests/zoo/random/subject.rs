@@ -54,7 +54,9 @@ impl Subject for Statements {
                 Err(error) => {
                     let error = error.as_database_error().map(|error| error.code());
                     answers.push(error.flatten().unwrap_or_default().into_owned());
-                    run(&mut connection, "ROLLBACK").await?;
+                    if op.starts_with("BEGIN") && text != "COMMIT" {
+                        run(&mut connection, "ROLLBACK").await?;
+                    }
                     break;
                 }
             }
