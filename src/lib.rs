@@ -184,8 +184,10 @@
 //! follows, or when the session sleeps. Who looks for the other's open transaction in `pg_stat_activity` does not see one
 //! that has done nothing yet.
 //!
-//! **Rows are put back, and nothing else.** Each case starts from the rows and sequences that the schema left. What an
-//! operation creates, alters or drops stays, and so do large objects and files.
+//! **What functions define is not undone.** Each case starts from the rows and sequences that the schema left. Where the
+//! text of a statement shows that it creates, alters or drops something, the next case has a new database and new
+//! connections, which is slow. What a function does so stays, and so do large objects, files, and
+//! what belongs to the cluster, such as roles.
 //!
 //! **On a server that pgweave has not started, replays may vary.** There, two sessions that one COMMIT wakes race
 //! inside the server, and where the user may not set `deadlock_timeout` a deadlock's victim varies too. A private
@@ -203,6 +205,7 @@
 
 #![cfg_attr(loom, allow(dead_code, reason = "what runs the core is no part of that build"))]
 
+mod ddl;
 mod sql_text;
 
 #[cfg(not(loom))]

@@ -65,11 +65,10 @@ impl<S: Subject> StandingLane<S> {
         let database = server.create_database().await?;
         let rights = server.rights();
         let options = LaneOptions {
-            connect: database.connect_options(),
             endpoint: server.endpoint().clone(),
             user: server.user().to_owned(),
             password: server.password().map(str::to_owned),
-            database: database.name().to_owned(),
+            database: database.clone(),
             rights: if rights.superuser { Rights::Superuser } else { Rights::Limited },
             reports: if rights.lock_settings { LockReports::Sent } else { LockReports::Refused },
             // Only a server that we have started runs where we may signal its backends.

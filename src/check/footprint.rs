@@ -17,6 +17,7 @@ use super::dependence::Overlap;
 use super::narrow;
 use super::put_off::{self, PutOff};
 use super::reach::{self, Reach};
+use crate::ddl::{self, Ddl};
 use crate::explore::Touch;
 use crate::history::{Action, Each, History, Statement, Step};
 use crate::isolation::Isolation;
@@ -118,7 +119,15 @@ impl Surveyor {
     /// The footprint of each step of a run whose transactions are at `isolation` where they ask for nothing else.
     pub(super) fn footprints(&mut self, history: &History, isolation: Isolation) -> Footprints {
         let steps = history.steps.iter().enumerate();
-        let steps = steps.map(|(number, step)| self.alone(step, only_begins(number, history))).collect();
+        let redefined = redefined_from(history);
+        let print = |(number, step): (usize, &Step)| {
+            let is_unsure = redefined.is_some_and(|from| ends_after(step, number, from));
+            match step.action {
+                Action::Run { .. } if is_unsure => Footprint::anything(step.session),
+                _ => self.alone(step, only_begins(number, history)),
+            }
+        };
+        let steps = steps.map(print).collect();
         let mut found = Footprints { steps, catalogue: self.catalogue.clone(), ..Footprints::default() };
         found.as_they_lie = found.scanned();
         let mut transactions = 0;
@@ -220,6 +229,18 @@ impl Surveyor {
     }
 }
 
+/// The first step that changes what is defined. What the catalogue told holds no longer from then on: there may be another
+/// unique index.
+fn redefined_from(history: &History) -> Option<usize> {
+    let defines = |step: &Step| step.asked().any(|one| ddl::of(&one.sql) == Ddl::Defines);
+    history.steps.iter().position(defines)
+}
+
+/// Whether a step ends no earlier than `from`: it may have waited until then.
+fn ends_after(step: &Step, number: usize, from: usize) -> bool {
+    number >= from || step.wait.as_ref().is_some_and(|wait| wait.until.is_none_or(|until| until >= from))
+}
+
 /// The statement inside which a step stopped before it did anything: its snapshot is taken, and no more. Of a statement with
 /// others around it or in it that is not certain.
 fn only_begins(number: usize, history: &History) -> Option<&Statement> {
@@ -239,6 +260,13 @@ impl Footprints {
 }
 
 impl Footprint {
+    /// Of a step of which nothing is known.
+    fn anything(session: SessionId) -> Self {
+        let Reach { reads, writes, excludes, tries, .. } = Reach::ANYTHING;
+        let (accesses, statements) = (vec![Access::anything()], vec![Reach::ANYTHING]);
+        Self { session, statements, reads, writes, accesses, excludes, tries, ..Self::default() }
+    }
+
     /// What it touches, for a strategy that is to know which steps conflict.
     pub(super) fn touch(&self) -> Touch {
         if self.is_fault {

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::datum::{self, Format};
 use super::effect::{self, Effect};
 use super::wire::{Fields, Frame, WireError};
+use crate::ddl::{self, Ddl};
 use crate::history::{Datum, Transaction};
 
 /// A text of one or more statements, and what it can do to others.
@@ -21,6 +22,8 @@ pub struct Text {
     pub sql: String,
     effect: Effect,
     commits: effect::Commits,
+    /// Whether it changes tables themselves.
+    pub changes_tables: bool,
     /// Whether it may make a savepoint.
     pub names_savepoint: bool,
 }
@@ -29,7 +32,13 @@ impl Text {
     /// Judges a text.
     pub fn of(sql: String) -> Self {
         let names_savepoint = sql.to_ascii_uppercase().contains("SAVEPOINT");
-        Self { effect: effect::of_sql(&sql), commits: effect::commits(&sql), names_savepoint, sql }
+        Self {
+            effect: effect::of_sql(&sql),
+            commits: effect::commits(&sql),
+            changes_tables: ddl::of(&sql) != Ddl::None,
+            names_savepoint,
+            sql,
+        }
     }
 
     /// One that the gate has not seen: it can do anything.

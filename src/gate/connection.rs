@@ -241,6 +241,16 @@ impl Connection {
         }
     }
 
+    /// Whether what is held first changes tables themselves. To prepare such a statement changes nothing.
+    pub fn changes_tables(&self) -> bool {
+        match self.held.front() {
+            Some(Group::Messages { messages, effect: Effect::Step }) => {
+                asked::texts(messages).any(|text| text.changes_tables)
+            }
+            _ => false,
+        }
+    }
+
     /// Cuts the link as when the backend is ended by an administrator: what is under way fails, and so will what is sent
     /// next.
     pub fn terminate(&mut self) {

@@ -74,6 +74,18 @@ struct Shared {
     lost: RefCell<BTreeSet<SessionId>>,
     /// What is seen while the rows of a run are followed.
     notebook: Notebook,
+    changes: Cell<Changes>,
+}
+
+/// What becomes of statements that change tables themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Changes {
+    /// They are steps as others are.
+    Pass,
+    /// The next one is not let go.
+    Refuse,
+    /// One was not.
+    Refused,
 }
 
 /// A wire relay with one socket for each session.
@@ -136,6 +148,7 @@ impl Gate {
             armed: RefCell::default(),
             lost: RefCell::default(),
             notebook: Notebook::default(),
+            changes: Cell::new(Changes::Pass),
         });
         let mut accepting = Vec::new();
         for session in SessionId::first(sessions) {
@@ -205,6 +218,10 @@ impl Gate {
     pub fn release(&self, session: SessionId) {
         let mut links = self.shared.links.borrow_mut();
         if let Some(link) = links.of_mut(session).find(|link| link.connection.held().is_some()) {
+            if link.connection.changes_tables() && self.shared.changes.get() != Changes::Pass {
+                self.shared.changes.set(Changes::Refused);
+                return self.shared.changed.notify_one();
+            }
             let armed = match link.connection.commits() {
                 true => self.take_armed(session),
                 false => None,
@@ -218,6 +235,16 @@ impl Gate {
             }
             link.send();
         }
+    }
+
+    /// Whether statements that change tables themselves are kept from now on, however often they are released.
+    pub fn refuse_changes(&self, refuse: bool) {
+        self.shared.changes.set(if refuse { Changes::Refuse } else { Changes::Pass });
+    }
+
+    /// Whether one was kept.
+    pub fn has_refused(&self) -> bool {
+        self.shared.changes.get() == Changes::Refused
     }
 
     /// Lets the server see that `session` has begun a transaction, where it has not seen that yet. Returns whether there

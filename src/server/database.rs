@@ -22,6 +22,8 @@ pub(super) const PREFIX: &str = "pgweave_";
 #[derive(Clone)]
 pub struct Database {
     login: Login,
+    /// The database from which others can be made and dropped.
+    entry: String,
     name: String,
 }
 
@@ -36,6 +38,15 @@ impl Database {
         self.login.url(&self.name)
     }
 
+    /// Makes it anew, empty, whoever is still in it. In between there is none of its name.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn renew(&self) -> Result<(), sqlx::Error> {
+        drop_all(&self.login, &self.entry, std::slice::from_ref(&self.name)).await?;
+        make(&self.login, &self.entry, &self.name).await
+    }
+
     /// What sqlx needs to go straight to it, not through the gate. sqlx prints the password of it: do not.
     pub fn connect_options(&self) -> PgConnectOptions {
         self.login.options(&self.name)
@@ -48,14 +59,19 @@ impl fmt::Debug for Database {
     }
 }
 
-/// Makes a new one, empty whatever the server's `template1` holds.
+/// Makes a new one.
 pub(super) async fn create(login: &Login, entry: &str) -> Result<Database, sqlx::Error> {
     let name = new_name();
+    make(login, entry, &name).await?;
+    Ok(Database { login: login.clone(), entry: entry.to_owned(), name })
+}
+
+/// Makes one of this name, empty whatever the server's `template1` holds.
+async fn make(login: &Login, entry: &str, name: &str) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect_with(&login.options(entry)).await?;
     let statement = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'");
     sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
-    connection.close().await?;
-    Ok(Database { login: login.clone(), name })
+    connection.close().await
 }
 
 /// Drops databases of ours, whoever is still in them. The first that fails ends it.

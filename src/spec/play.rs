@@ -247,6 +247,7 @@ impl<'a> Play<'a> {
         result.map_err(|stop| match stop {
             Stop::Lane(error) => PlayError::Lane(error),
             Stop::Stuck => PlayError::MutuallyBlocking,
+            Stop::Refused => unreachable!("the gate of a spec refuses nothing"),
             Stop::Hung(why) | Stop::Broken(why) => {
                 let step = self.played.outcome.last().map_or("", |(step, _)| &self.spec.step(*step).name);
                 PlayError::Hung { step: step.to_owned(), why }

@@ -155,12 +155,14 @@ impl Session {
         self.id
     }
 
-    /// A URL for any driver; it leads through the gate. The host is a folder with a unix socket, and there is no TLS.
+    /// A URL for any driver; it leads through the gate. The host is a folder with a unix socket, and there is no TLS. A
+    /// connection that is kept longer than a case may be ended between two: by a fault, or since cases change tables.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// A pool of connections through the gate, kept from case to case; as large as [`Subject::connections`] says.
+    /// A pool of connections through the gate, kept from case to case; as large as [`Subject::connections`] says. Cases
+    /// that change tables themselves (ALTER TABLE, TRUNCATE) begin with new ones, which have prepared nothing.
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }

@@ -2,23 +2,24 @@
 //! share nothing: each has a thread and a database of its own, for predicate locks on a shared small table would make
 //! lanes abort one another.
 
+mod afresh;
 mod between;
 mod options;
+mod serial;
 mod traces;
 
 use std::collections::BTreeSet;
-use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use futures::FutureExt;
 use tracing::Instrument;
 
+use self::afresh::{Kept, Resumed, observe};
 use self::options::settings;
 pub use self::options::{LaneError, LaneOptions};
 use self::traces::leaves_traces;
 use super::observer::Observer;
-use super::run::{Operations, Weaver, in_words};
+use super::run::{Operations, Weaver, Went};
 use super::seat::Seat;
 use super::settle::{Asking, Settler};
 use super::wear::versions;
@@ -28,10 +29,8 @@ use crate::check::catalogue;
 use crate::check::coverage::{Connections, Surveyor};
 use crate::check::foresight::Foresight;
 use crate::explore::{Choice, Strategy};
-use crate::gate::{Begins, Gate, Mode, View};
-use crate::history::{
-    Action, Ended, Failure, Fault, History, OpId, Outcome, State, Statement, Step, Transaction,
-};
+use crate::gate::{Begins, Gate, Mode};
+use crate::history::{Action, Ended, Fault, History, Statement, Step, Transaction};
 use crate::isolation::Isolation;
 use crate::rows::{self, Catalog, Lying, Rows};
 use crate::subject::{Flow, Session, Subject};
@@ -66,6 +65,8 @@ pub struct Lane<S: Subject> {
     /// The sessions' backends that have been brought there.
     seated: BTreeSet<i32>,
     sessions: Vec<Session>,
+    /// What is known of the sessions' connections.
+    kept: Kept,
     queries: Vec<String>,
     isolation: Isolation,
     /// Whether the run that begins next is watched.
@@ -80,11 +81,8 @@ impl<S: Subject> Lane<S> {
     /// # Errors
     /// [`LaneError`] when the server, the schema or the sockets fail.
     pub async fn open(subject: Arc<S>, options: LaneOptions) -> Result<Self, LaneError> {
-        let schema = subject.schema();
         let seat = Seat::here(options.reins);
-        let mut observer =
-            Observer::open(&options.connect, &schema, options.rights).await.map_err(LaneError::Schema)?;
-        seat.bring(observer.pid().await?);
+        let observer = observe(&*subject, &options, &seat).await?;
         let isolation = Isolation::ReadCommitted;
         let settings = settings(&options, isolation);
         let (endpoint, rewrites) = (options.endpoint.clone(), options.rewrites.clone());
@@ -106,6 +104,7 @@ impl<S: Subject> Lane<S> {
             seat,
             seated: BTreeSet::new(),
             sessions: Vec::new(),
+            kept: Kept::default(),
             queries,
             isolation,
             watching: false,
@@ -124,6 +123,24 @@ impl<S: Subject> Lane<S> {
         case: &Case<S::Op>,
         strategy: &mut dyn Strategy,
     ) -> Result<Traced, LaneError> {
+        let mut resumed = Resumed::new(strategy);
+        loop {
+            self.renew().await?;
+            match self.run_once(case, &mut resumed).await? {
+                Ok(traced) => return Ok(traced),
+                Err(stopped) => resumed.again(&stopped),
+            }
+        }
+    }
+
+    /// Runs `case`, or as far as to where it changes tables with connections that earlier cases have used: then these are
+    /// the choices up to there.
+    async fn run_once(
+        &mut self,
+        case: &Case<S::Op>,
+        strategy: &mut Resumed<'_>,
+    ) -> Result<Result<Traced, Vec<Choice>>, LaneError> {
+        self.gate.refuse_changes(self.kept.begin());
         self.observer.set_gates(case.gates).await?;
         self.prepare(case.isolation).await?;
         for session in &self.sessions {
@@ -131,6 +148,7 @@ impl<S: Subject> Lane<S> {
             session.faults.reset(Flow::Scheduled);
         }
         if self.watching {
+            self.observer.watch_rows().await?;
             self.lay = self.observer.lying().await?;
             self.gate.start_notes();
         }
@@ -159,14 +177,23 @@ impl<S: Subject> Lane<S> {
             trace: Vec::new(),
         };
         let woven = weaver.weave(strategy).instrument(story).await;
+        if let Ok(Went::ToAChange(_)) = &woven {
+            // What the gate keeps must not pass before its connection is gone.
+            self.stopped_at_change().await?;
+        }
         self.gate.set_mode(Mode::Open);
-        let woven = woven?;
+        self.gate.refuse_changes(false);
+        let woven = match woven? {
+            Went::Through(woven) => woven,
+            Went::ToAChange(trace) => return Ok(Err(trace)),
+        };
         let mut history = History {
             steps: woven.steps,
             outcomes: woven.outcomes,
             ended: woven.ended,
             ..History::default()
         };
+        self.kept.note(history.steps.iter().flat_map(|step| step.statements()));
         self.note_changes(history.steps.iter().flat_map(|step| step.statements()));
         let cut = history.ended != Ended::Complete || history.steps.iter().any(cuts_a_connection);
         if cut {
@@ -174,8 +201,8 @@ impl<S: Subject> Lane<S> {
             self.observer.wrote(catalogue::ANYTHING, 0);
         }
         if history.ended == Ended::Complete {
-            history.state = match self.queries.is_empty() && !self.watching && !cut {
-                true => self.observer.last_state().await?,
+            history.state = match self.queries.is_empty() && !self.watching && !cut || self.kept.redefined() {
+                true => self.end_state().await?,
                 false => self.observer.state().await?,
             };
             history.answers = self.observer.answers(&self.queries).await?;
@@ -190,7 +217,7 @@ impl<S: Subject> Lane<S> {
         if history.steps.iter().flat_map(|step| step.statements()).any(leaves_traces) {
             self.clean().await;
         }
-        Ok(Traced { history, trace: woven.trace })
+        Ok(Ok(Traced { history, trace: woven.trace }))
     }
 
     /// Runs `case` as [`Lane::run`] does and follows the rows that it reads and writes. From then on, every write in the
@@ -203,7 +230,6 @@ impl<S: Subject> Lane<S> {
         case: &Case<S::Op>,
         strategy: &mut dyn Strategy,
     ) -> Result<Watched, LaneError> {
-        self.observer.watch_rows().await?;
         self.watching = true;
         let ran = self.run(case, strategy).await;
         self.watching = false;
@@ -217,63 +243,6 @@ impl<S: Subject> Lane<S> {
         let answers = self.observer.ask(&followed).await?;
         let rows = Rows::new(followed, &answers, &traced.history);
         Ok(Watched { traced, rows })
-    }
-
-    /// Runs `ops` one after another from the first state, each alone, and says how each ended and what the tables
-    /// then hold.
-    ///
-    /// # Errors
-    /// [`LaneError::SerialHang`] when one does not end; others when the lane is of no more use.
-    pub async fn serial(
-        &mut self,
-        isolation: Isolation,
-        ops: &[(OpId, S::Op)],
-    ) -> Result<(Vec<Outcome>, State), LaneError> {
-        self.prepare(isolation).await?;
-        for session in &self.sessions {
-            session.clock.reset(Flow::Flowing);
-            session.faults.reset(Flow::Flowing);
-        }
-        let (mut outcomes, mut traces) = (Vec::new(), false);
-        for (id, op) in ops {
-            let alone = tokio::time::timeout(self.options.limits.step, self.alone(*id, op)).await;
-            let Ok(outcome) = alone else {
-                self.observer.wrote(catalogue::ANYTHING, 0);
-                self.replace_sessions().await?;
-                return Err(LaneError::SerialHang {
-                    op: *id,
-                    seconds: self.options.limits.step.as_secs_f32(),
-                });
-            };
-            outcomes.push(outcome);
-            let statements = self.gate.take_statements(id.session);
-            traces |= statements.iter().any(leaves_traces);
-            self.note_changes(statements.iter());
-        }
-        let state = self.observer.last_state().await?;
-        if traces {
-            self.clean().await;
-        }
-        Ok((outcomes, state))
-    }
-
-    async fn alone(&self, id: OpId, op: &S::Op) -> Outcome {
-        let session = &self.sessions[id.session.index()];
-        let result = AssertUnwindSafe(self.subject.run(session, op)).catch_unwind().await;
-        // One turn of the runtime brings what the code has sent or closed to the gate, and one lets the gate see it.
-        for _ in 0..2 {
-            tokio::task::yield_now().await;
-        }
-        // What the operation left open is being rolled back; the next one must not begin before that is done.
-        let is_busy = |view: View| view.in_transaction || view.under_way;
-        while is_busy(self.gate.view(id.session)) {
-            self.gate.changed().await;
-        }
-        match result {
-            Ok(Ok(value)) => Outcome::Done(value),
-            Ok(Err(failure)) => Outcome::Failed(failure),
-            Err(panic) => Outcome::Failed(Failure::Other(in_words(&*panic))),
-        }
     }
 
     /// A surveyor of the histories that this lane runs.

@@ -242,6 +242,14 @@ impl Observer {
         self.tables.state(&mut self.connection).await
     }
 
+    /// Reads what the tables hold that there are now: a case may have changed them, made more, or dropped some.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn state_of_any(&mut self) -> Result<State, sqlx::Error> {
+        Tables::state_of_any(&mut self.connection).await
+    }
+
     /// Reads what the subject's tables hold, and makes the next reset quick: nothing else is asked of this state.
     ///
     /// # Errors

@@ -28,9 +28,17 @@ pub(super) struct Woven {
     pub(super) trace: Vec<Choice>,
 }
 
+/// How far a run went.
+pub(super) enum Went {
+    /// To its end.
+    Through(Woven),
+    /// These choices, to a statement that changes tables, which the gate did not let go.
+    ToAChange(Vec<Choice>),
+}
+
 impl<S: Subject> Weaver<'_, S> {
     /// Runs the case to its end, however it ends.
-    pub(super) async fn weave(mut self, strategy: &mut dyn Strategy) -> Result<Woven, LaneError> {
+    pub(super) async fn weave(mut self, strategy: &mut dyn Strategy) -> Result<Went, LaneError> {
         let ended = match self.turns(strategy).await {
             Ok(()) => Ended::Complete,
             Err(Stop::Stuck) => Ended::Stuck { waits: self.wait_for_graph().await },
@@ -40,13 +48,19 @@ impl<S: Subject> Weaver<'_, S> {
                 self.crew.abort();
                 return Err(error);
             }
+            Err(Stop::Refused) => {
+                self.crew.abort();
+                self.settler.go_all();
+                return Ok(Went::ToAChange(self.trace));
+            }
         };
         if ended != Ended::Complete {
             self.crew.give_up();
             self.crew.abort();
         }
         self.settler.go_all();
-        Ok(Woven { outcomes: self.crew.outcomes(), steps: self.crew.steps, ended, trace: self.trace })
+        let outcomes = self.crew.outcomes();
+        Ok(Went::Through(Woven { outcomes, steps: self.crew.steps, ended, trace: self.trace }))
     }
 
     async fn turns(&mut self, strategy: &mut dyn Strategy) -> Result<(), Stop> {
@@ -77,6 +91,9 @@ impl<S: Subject> Weaver<'_, S> {
                 self.settler.free(ended);
             }
             self.settler.settle(&mut self.crew).await?;
+            if self.crew.gate.has_refused() {
+                return Err(Stop::Refused);
+            }
             self.crew.close_steps(self.settler.blocked());
         }
     }

@@ -50,6 +50,8 @@ pub(crate) enum Stop {
     Hung(String),
     /// The case cannot be carried through, for this reason.
     Broken(String),
+    /// The gate did not let a statement go that changes tables.
+    Refused,
     /// The lane itself is of no more use.
     Lane(LaneError),
 }

@@ -91,21 +91,7 @@ impl Tables {
     /// # Errors
     /// Whatever the server says.
     pub async fn learn(connection: &mut PgConnection, rights: Rights) -> Result<Self, sqlx::Error> {
-        let mut tables = Vec::new();
-        for (position, row) in sqlx::query(TABLES).fetch_all(&mut *connection).await?.iter().enumerate() {
-            let oid: i64 = row.get("oid");
-            let columns = sqlx::query(COLUMNS).bind(oid).fetch_all(&mut *connection).await?;
-            tables.push(TableOf {
-                oid,
-                name: row.get("name"),
-                qualified: row.get("qualified"),
-                root: row.get("root"),
-                columns: columns.iter().map(ColumnOf::of).collect(),
-                references: row.get("refs"),
-                position,
-            });
-        }
-        let tables = parents_first(tables);
+        let tables = parents_first(described(connection).await?);
         let sequences = sequences(&mut *connection).await?;
         let catalogue = Self::look(connection).await?;
         let names: Vec<_> = tables.iter().map(|table| table.qualified.clone()).collect();
@@ -144,6 +130,18 @@ impl Tables {
     /// What the catalogue tells of the tables.
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue
+    }
+
+    /// Reads what the tables hold that there are now, whatever has become of those that were learnt.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn state_of_any(connection: &mut PgConnection) -> Result<State, sqlx::Error> {
+        let tables = described(connection).await?;
+        let now = Self { read: read(&tables), tables, ..Self::default() };
+        let rows = now.rows(connection).await?;
+        let names = now.tables.iter().map(|table| table.name.clone());
+        Ok(State(names.zip(rows).collect()))
     }
 
     /// Reads what the tables hold.
@@ -265,6 +263,25 @@ impl ColumnOf {
             references: table.zip(column),
         }
     }
+}
+
+/// The tables that there are.
+async fn described(connection: &mut PgConnection) -> Result<Vec<TableOf>, sqlx::Error> {
+    let mut tables = Vec::new();
+    for (position, row) in sqlx::query(TABLES).fetch_all(&mut *connection).await?.iter().enumerate() {
+        let oid: i64 = row.get("oid");
+        let columns = sqlx::query(COLUMNS).bind(oid).fetch_all(&mut *connection).await?;
+        tables.push(TableOf {
+            oid,
+            name: row.get("name"),
+            qualified: row.get("qualified"),
+            root: row.get("root"),
+            columns: columns.iter().map(ColumnOf::of).collect(),
+            references: row.get("refs"),
+            position,
+        });
+    }
+    Ok(tables)
 }
 
 /// Statements that set every sequence to where it stands now. The catalogue's view hides where one stands that was set

@@ -10,6 +10,7 @@ mod first_state;
 mod keys;
 mod leftovers;
 mod levels;
+mod migration;
 mod sessions;
 mod threads;
 mod unanswered;

@@ -72,6 +72,7 @@ impl<S: Subject> Lane<S> {
         self.sessions.clear();
         self.seated.clear();
         self.quiesce_connections().await;
+        self.kept.renew();
         self.make_sessions();
         Ok(())
     }
@@ -96,7 +97,7 @@ impl<S: Subject> Lane<S> {
                 .socket(&folder)
                 .port(port)
                 .username(&options.user)
-                .database(&options.database)
+                .database(options.database.name())
                 .disable_statement_logging();
             if let Some(password) = &options.password {
                 connect = connect.password(password);
@@ -105,7 +106,7 @@ impl<S: Subject> Lane<S> {
             let url = Endpoint::Unix { folder, port }.url(
                 &options.user,
                 options.password.as_deref(),
-                &options.database,
+                options.database.name(),
             );
             // The connections are kept for the lane's life, and what they do is decided by the case alone.
             let pool = PgPoolOptions::new()

@@ -2,27 +2,23 @@
 
 use std::io;
 
-use sqlx::postgres::PgConnectOptions;
-
 use crate::gate::{Rewrites, Settings};
 use crate::history::OpId;
 use crate::isolation::Isolation;
-use crate::server::Endpoint;
+use crate::server::{Database, Endpoint};
 use crate::weave::{Limits, LockReports, Reins, Rights};
 
 /// What a lane stands on.
 #[derive(Clone)]
 pub struct LaneOptions {
-    /// How to connect to the lane's database, past the gate.
-    pub connect: PgConnectOptions,
     /// Where the gate finds the server.
     pub endpoint: Endpoint,
     /// The user whose rights the sessions have.
     pub user: String,
     /// That user's password, if it needs one.
     pub password: Option<String>,
-    /// The lane's database.
-    pub database: String,
+    /// The lane's database. It is made anew where a case has changed what is defined there.
+    pub database: Database,
     /// What that user may do.
     pub rights: Rights,
     /// Whether backends can be made to report lock waits.

@@ -6,6 +6,7 @@
 //! `PROPTEST_CASES` says how many programs a level has, and `PROPTEST_RNG_SEED` which they are: the nightly run has many,
 //! and each night others.
 
+mod definitions;
 mod programs;
 mod rings;
 mod subject;
