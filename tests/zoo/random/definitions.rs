@@ -5,7 +5,16 @@ use pgweave::explore::program::Program;
 use super::{at_each_level, compared};
 
 /// Programs, a session each, and how many schedules they have.
-const PROGRAMS: [(&[&str], usize); 3] = [
+const PROGRAMS: [(&[&str], usize); 4] = [
+    // Two tables that have nothing to do with each other until a foreign key leads from one to the other.
+    (
+        &[
+            "ALTER TABLE h ADD FOREIGN KEY (k) REFERENCES p",
+            "INSERT INTO h VALUES (3, 9)",
+            "INSERT INTO p VALUES (3, 'c', 0)",
+        ],
+        6,
+    ),
     // Two rows that nothing keeps apart until there is an index.
     (&["CREATE UNIQUE INDEX ON h (v)", "INSERT INTO h VALUES (3, 9)", "INSERT INTO h VALUES (4, 9)"], 6),
     (&["ALTER TABLE r ADD COLUMN x int", "SELECT v FROM r WHERE id = 0\nSELECT * FROM r WHERE id = 0"], 3),
