@@ -150,6 +150,7 @@ impl Surveyor {
         for (waiter, lets_go) in found.let_go(history) {
             let completed = found.steps[waiter].clone();
             lets_go.into_iter().for_each(|step| found.steps[step].does_also(completed.clone()));
+            found.steps[waiter].shows_later();
         }
         found
     }
@@ -274,6 +275,12 @@ impl Footprint {
         }
         let sees = self.sees.iter().fold(0, |all, access| all | access.things);
         Touch { reads: self.reads | sees, writes: self.writes | self.publishes }
+    }
+
+    /// What a step makes visible or free that waited is seen when it completes, and not when it began to wait.
+    fn shows_later(&mut self) {
+        (self.publishes, self.frees, self.reopens) = (0, 0, 0);
+        self.published.clear();
     }
 
     fn does_also(&mut self, other: Self) {
