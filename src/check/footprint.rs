@@ -147,10 +147,16 @@ impl Surveyor {
             }
         }
         found.put_off = put_off::all(history, &found);
-        for (waiter, lets_go) in found.let_go(history) {
-            let completed = found.steps[waiter].clone();
+        let completed = found.let_go(history).into_iter().map(|(waiter, lets_go)| {
+            let print = &mut found.steps[waiter];
+            let completed = print.clone();
+            if ends_at_most_once(&history.steps[waiter]) {
+                print.shows_later();
+            }
+            (completed, lets_go)
+        });
+        for (completed, lets_go) in completed.collect::<Vec<_>>() {
             lets_go.into_iter().for_each(|step| found.steps[step].does_also(completed.clone()));
-            found.steps[waiter].shows_later();
         }
         found
     }
@@ -228,6 +234,11 @@ impl Surveyor {
         }
         &self.known[sql]
     }
+}
+
+/// Whether nothing of a step can be over before it is: no text of it holds several statements.
+fn ends_at_most_once(step: &Step) -> bool {
+    step.statements().iter().all(|one| !one.sql.trim_end().trim_end_matches(';').contains(';'))
 }
 
 /// The first step that changes what is defined. What the catalogue told holds no longer from then on: there may be another

@@ -73,6 +73,6 @@ fn brute_force_sees_no_more_of_random_programs_than_one_schedule_of_each_class()
     });
     let wrong: Vec<String> = of_levels.iter().flat_map(|(wrong, ..)| wrong.clone()).collect();
     assert!(wrong.is_empty(), "seed {}\n{}", seed.0, wrong.join("\n"));
-    // At SERIALIZABLE tables count, and half of the schedules may be classes of their own.
-    assert!(of_levels[..2].iter().all(|(_, schedules, runs)| 3 * runs <= *schedules));
+    // At SERIALIZABLE tables count, and most schedules may be classes of their own.
+    assert!(of_levels[..2].iter().all(|(_, schedules, runs)| 2 * runs <= *schedules));
 }
