@@ -123,7 +123,7 @@ impl Access {
     }
 
     /// What a snapshot that it sees by shows of its rows.
-    pub(super) fn as_read(mut self) -> Self {
+    pub(super) fn read_by_snapshot(mut self) -> Self {
         self.find_nothing();
         self
     }

@@ -100,7 +100,8 @@ pub(super) fn in_transaction(numbers: &[usize], steps: &[Step], level: Level, fo
                 let writes = print.accesses.iter().filter(|access| !access.kind.reads());
                 let writes = writes.cloned().map(Access::by_snapshot);
                 // Whether a lock has ended that changed nothing does not show in a snapshot.
-                let in_it = touched.iter().filter(|_| print.takes_snapshot).cloned().map(Access::as_read);
+                let in_it =
+                    touched.iter().filter(|_| print.takes_snapshot).cloned().map(Access::read_by_snapshot);
                 writes.chain(in_it).collect()
             }
             None => touched.iter().chain(&print.accesses).cloned().map(Access::by_snapshot).collect(),
