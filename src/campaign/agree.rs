@@ -9,7 +9,7 @@ use std::ops::{AddAssign, Range};
 use std::sync::Arc;
 
 use super::judge::Judge;
-use super::stand::{StandingLane, lost_or};
+use super::stand::{StandingLane, lost_or, unless_gone};
 use super::{CampaignError, Watch};
 use crate::case::{Case, Gates};
 use crate::check::Judgement;
@@ -155,7 +155,7 @@ impl<S: Subject> Runner<'_, S> {
         let history = lane.run(&case, sampler.as_mut()).await.map_err(lost)?.history;
         let case = Case { schedule: history.schedule(), ..case };
         let run = crate::check::Run { case: &case, history: &history };
-        let judgement = self.judge.serial(lane, &run).await.map_err(lost)?;
+        let judgement = unless_gone(self.server, self.judge.serial(lane, &run).await)?;
         let watched = lane.run_watched(&case, &mut Follow::new(&case.schedule)).await.map_err(lost)?;
         let left_out = self.comparing.left_out;
         let why = difference(&history, &watched.traced.history)

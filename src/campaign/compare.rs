@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::judge::Judge;
-use super::stand::{StandingLane, lost_or};
+use super::stand::{StandingLane, lost_or, unless_gone};
 use super::{CampaignError, Watch};
 use crate::case::{Case, Gates};
 use crate::check::coverage::{Chosen, Surveyor};
@@ -98,7 +98,8 @@ impl<S: Subject> Runner<'_, S> {
         let case = Case { isolation, gates: self.gates, sessions, schedule: beginning.clone() };
         let traced = self.standing.lane.run(&case, &mut strategy).await.map_err(lost)?;
         let history = traced.history;
-        let opinion = self.judge.judge(&mut self.standing.lane, &case, &history).await.map_err(lost)?;
+        let judged = self.judge.judge(&mut self.standing.lane, &case, &history).await;
+        let opinion = unless_gone(self.server, judged)?;
         self.watch.count_case();
         let violated: Vec<_> = opinion.all_violated().collect();
         let outcome = format!("violated {violated:?}; {}", in_words(&history));

@@ -46,8 +46,8 @@ pub use judge::{Judge, Opinion};
 pub use minimize::Finding;
 pub use replay::{Replayed, Replayer, case_files};
 pub use side_by_side::side_by_side;
-pub(crate) use stand::lost_or;
 pub use stand::{StandingLane, shared_server};
+pub(crate) use stand::{lost_or, unless_gone};
 pub use verdict::{Report, Verdict};
 pub use watch::Watch;
 

@@ -96,6 +96,14 @@ impl<S: Subject> StandingLane<S> {
     }
 }
 
+/// What a lane told, unless the server has gone by now: what it then told of a run may be no more than that.
+pub(crate) fn unless_gone<T>(server: &Server, told: Result<T, LaneError>) -> Result<T, CampaignError> {
+    match (server.alive(), told) {
+        (Alive::Ended(how), _) => Err(CampaignError::Server(ServerError::Gone(how))),
+        (_, told) => told.map_err(CampaignError::Lane),
+    }
+}
+
 /// What has happened when a lane cannot go on: the server has gone, or the lane tells.
 pub(crate) fn lost_or(server: &Server, error: LaneError) -> CampaignError {
     match server.alive() {

@@ -8,7 +8,7 @@ use tracing::Instrument;
 
 use super::judge::Judge;
 use super::plan::{Explored, Unit};
-use super::stand::{StandingLane, lost_or};
+use super::stand::{StandingLane, lost_or, unless_gone};
 use super::{CampaignError, Setup};
 use crate::case::Case;
 use crate::check::contention::Contention;
@@ -307,7 +307,8 @@ impl<'a, S: Subject> Worker<'a, S> {
         let traced = self.standing.lane.run(&case, strategy).await.map_err(lost)?;
         let history = traced.history;
         let case = Case { schedule: history.schedule(), ..case };
-        let opinion = self.judge.judge(&mut self.standing.lane, &case, &history).await.map_err(lost)?;
+        let judged = self.judge.judge(&mut self.standing.lane, &case, &history).await;
+        let opinion = unless_gone(&self.setup.server, judged)?;
         self.setup.watch.count_case();
         result.cases += 1;
         result.serial += u64::from(preemptions(&traced.trace) == 0);

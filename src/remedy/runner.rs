@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Rewrites;
 use super::trial::{Exploring, Options};
 use super::tried::{Broken, Cost};
-use crate::campaign::{CampaignError, Judge, Opinion, StandingLane, lost_or};
+use crate::campaign::{CampaignError, Judge, Opinion, StandingLane, lost_or, unless_gone};
 use crate::case::{Case, Gates};
 use crate::check::Judgement;
 use crate::check::coverage::{Chosen, Surveyor};
@@ -71,7 +71,8 @@ impl<'a, S: Subject> Runner<'a, S> {
         let lost = |error| lost_or(self.server, error);
         let traced = self.standing.lane.run(case, strategy).await.map_err(lost)?;
         let history = traced.history;
-        let opinion = self.judge.judge(&mut self.standing.lane, case, &history).await.map_err(lost)?;
+        let judged = self.judge.judge(&mut self.standing.lane, case, &history).await;
+        let opinion = unless_gone(self.server, judged)?;
         self.options.watch.count_case();
         match opinion.disagreement {
             Some(why) => Err(CampaignError::Disagreement(why)),

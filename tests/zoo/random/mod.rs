@@ -66,7 +66,7 @@ struct Sums {
 
 #[test]
 fn brute_force_sees_no_more_of_random_programs_than_one_schedule_of_each_class() {
-    let programs = from_environment("PROPTEST_CASES", 24);
+    let programs = from_environment("PROPTEST_CASES", 12);
     let seed = Seed(from_environment("PROPTEST_RNG_SEED", 7));
     let of_levels = at_each_level(|level| {
         let mut sums = Sums::default();
