@@ -4,11 +4,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::CampaignError;
+use super::stand::unless_gone;
 use crate::case::Case;
 use crate::check::serial::{SerialRun, SerialSearch};
 use crate::check::{Claim, Judgement, Run, acknowledged, declared_errors, ends, serial, within_attempts};
 use crate::history::{History, OpId};
 use crate::isolation::Isolation;
+use crate::server::Server;
 use crate::subject::Subject;
 use crate::weave::{Lane, LaneError};
 
@@ -179,6 +182,22 @@ impl<S: Subject> Judge<S> {
         (model != server)
             .then(|| format!("by the subject's model {}; by re-execution {}", says(model), says(server)))
     }
+}
+
+/// What a lane says of a run, if there is a server that it can have said it of: a verdict of one that is being killed is
+/// none. Its backends may be gone a moment before it is, so a bad one is believed only when the server answers.
+///
+/// # Errors
+/// When the lane is of no more use, or the server does not answer.
+pub(super) async fn believed(
+    server: &Server,
+    said: Result<Opinion, LaneError>,
+) -> Result<Opinion, CampaignError> {
+    let opinion = unless_gone(server, said)?;
+    if opinion.violated().is_some() || opinion.disagreement.is_some() {
+        server.answers().await?;
+    }
+    Ok(opinion)
 }
 
 fn op_of<Op: Clone>(case: &Case<Op>, id: OpId) -> Op {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::judge::{Judge, Opinion};
-use super::stand::{StandingLane, lost_or, shared_server, unless_gone};
+use super::judge::{Judge, Opinion, believed};
+use super::stand::{StandingLane, lost_or, shared_server};
 use super::{CampaignError, Watch, verdict};
 use crate::check::Judgement;
 use crate::explore::follow::Follow;
@@ -143,7 +143,7 @@ impl<S: Subject> Replayer<S> {
         }
         let history = histories.remove(0);
         let judged = Judge::new(self.subject.clone()).judge(lane, &file.case, &history).await;
-        let opinion = unless_gone(&server, judged)?;
+        let opinion = believed(&server, judged).await?;
         standing.close(&server).await?;
         let departures = file.departures(&history);
         Ok(Replayed { file, history, opinion, times: ran_times, identical, departures })

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::Instrument;
 
-use super::judge::Judge;
+use super::judge::{Judge, believed};
 use super::plan::{Explored, Unit};
-use super::stand::{StandingLane, lost_or, unless_gone};
+use super::stand::{StandingLane, lost_or};
 use super::{CampaignError, Setup};
 use crate::case::Case;
 use crate::check::contention::Contention;
@@ -308,7 +308,7 @@ impl<'a, S: Subject> Worker<'a, S> {
         let history = traced.history;
         let case = Case { schedule: history.schedule(), ..case };
         let judged = self.judge.judge(&mut self.standing.lane, &case, &history).await;
-        let opinion = unless_gone(&self.setup.server, judged)?;
+        let opinion = believed(&self.setup.server, judged).await?;
         self.setup.watch.count_case();
         result.cases += 1;
         result.serial += u64::from(preemptions(&traced.trace) == 0);

@@ -205,10 +205,14 @@ impl Server {
     /// # Errors
     /// When it has gone or does not answer in time.
     pub async fn answers(&self) -> Result<(), ServerError> {
+        let gone = |how| Err(ServerError::Gone(how));
         if let Alive::Ended(how) = self.alive() {
-            return Err(ServerError::Gone(how));
+            return gone(how);
         }
-        given::facts(&self.login, &self.entry).await.map(drop)
+        match (given::facts(&self.login, &self.entry).await, self.alive()) {
+            (Err(_), Alive::Ended(how)) => gone(how),
+            (told, _) => told.map(drop),
+        }
     }
 
     /// Ends it: drops our databases on a server that outlives us, stops one of ours, removes its folder.
