@@ -23,9 +23,22 @@ const DEFINING: &[&str] = &[
 
 /// What a text of one or more statements does.
 pub(crate) fn of(sql: &str) -> Ddl {
+    if is_plainly_none(sql) {
+        return Ddl::None;
+    }
     let pieces: Vec<_> = pieces(sql).filter(|piece| *piece != Piece::Blank).collect();
     let statements = pieces.split(|piece| *piece == Piece::Other(";"));
     statements.map(of_statement).max().unwrap_or_default()
+}
+
+/// Whether a text is one statement, and begins with a word that does nothing to tables: almost all are, and it is asked of
+/// every statement of every case.
+fn is_plainly_none(sql: &str) -> bool {
+    let first = sql.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    let may = |word: &&str| first.eq_ignore_ascii_case(word);
+    !first.is_empty()
+        && !sql.contains(';')
+        && !["CREATE", "DO", "TRUNCATE"].iter().chain(DEFINING).any(|word| may(word))
 }
 
 fn of_statement(pieces: &[Piece<'_>]) -> Ddl {
