@@ -35,10 +35,9 @@ pub(crate) fn of(sql: &str) -> Ddl {
 /// every statement of every case.
 fn is_plainly_none(sql: &str) -> bool {
     let first = sql.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-    let may = |word: &&str| first.eq_ignore_ascii_case(word);
     !first.is_empty()
         && !sql.contains(';')
-        && !["CREATE", "DO", "TRUNCATE"].iter().chain(DEFINING).any(|word| may(word))
+        && !["CREATE", "DO", "TRUNCATE"].iter().chain(DEFINING).any(|word| first.eq_ignore_ascii_case(word))
 }
 
 fn of_statement(pieces: &[Piece<'_>]) -> Ddl {
