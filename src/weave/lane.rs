@@ -201,10 +201,8 @@ impl<S: Subject> Lane<S> {
             self.observer.wrote(catalogue::ANYTHING, 0);
         }
         if history.ended == Ended::Complete {
-            history.state = match self.queries.is_empty() && !self.watching && !cut || self.kept.redefined() {
-                true => self.end_state().await?,
-                false => self.observer.state().await?,
-            };
+            let is_all = self.queries.is_empty() && !self.watching && !cut;
+            history.state = self.end_state(is_all).await?;
             history.answers = self.observer.answers(&self.queries).await?;
         }
         // A pool does not notice that an idle connection was lost, and would hand it to the next case.

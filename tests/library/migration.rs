@@ -59,82 +59,91 @@ async fn lane() -> StandingLane<Migrated> {
     StandingLane::open(&server, Arc::new(Migrated), 3, Limits::default()).await.expect("a lane")
 }
 
-fn case(program: &[&str], schedule: &str) -> Case<String> {
+fn case(program: &[&str], schedule: &str, gates: Gates) -> Case<String> {
     let sessions = program.iter().map(|op| vec![(*op).to_owned()]).collect();
     let schedule = schedule.parse().expect("a schedule");
-    Case { isolation: Isolation::ReadCommitted, gates: Gates::Between, sessions, schedule }
+    Case { isolation: Isolation::ReadCommitted, gates, sessions, schedule }
 }
 
-async fn ran(standing: &mut StandingLane<Migrated>, program: &[&str], schedule: &str) -> History {
-    let case = case(program, schedule);
-    standing.lane.run(&case, &mut Follow::new(&case.schedule)).await.expect("it runs").history
+async fn ran(standing: &mut StandingLane<Migrated>, case: &Case<String>) -> History {
+    standing.lane.run(case, &mut Follow::new(&case.schedule)).await.expect("it runs").history
+}
+
+/// Runs `test` on a lane of its own.
+fn on_a_lane(test: impl AsyncFnOnce(&mut StandingLane<Migrated>)) {
+    pgweave::runtime::on_this_thread(async {
+        // The server is there as long as someone holds it.
+        let _server = shared_server().await.expect("a server");
+        let mut standing = lane().await;
+        test(&mut standing).await;
+        close(standing).await;
+    })
+    .expect("a runtime");
+}
+
+async fn close(standing: StandingLane<Migrated>) {
+    let server = shared_server().await.expect("a server");
+    standing.close(&server).await.expect("its database is dropped");
+}
+
+/// Runs all cases twice on `used`, and each on a lane of its own: what the first round leaves must not reach the second.
+/// How many operations failed, and how many steps waited.
+async fn compare_with_new_lanes(used: &mut StandingLane<Migrated>, gates: Gates) -> (usize, usize) {
+    let (mut failed, mut waits) = (0, 0);
+    for (program, schedules) in CASES.iter().chain(&CASES) {
+        for schedule in *schedules {
+            let case = case(program, schedule, gates);
+            let mut new = lane().await;
+            let expected = ran(&mut new, &case).await;
+            close(new).await;
+            let found = ran(used, &case).await;
+            assert_eq!(found, expected, "{program:?} {schedule}");
+            assert_eq!(found.ended, Ended::Complete, "{program:?} {schedule}");
+            for outcome in found.outcomes.iter().flatten() {
+                if let Outcome::Failed(failure) = outcome {
+                    assert_eq!(failure.sqlstate(), Some("0A000"), "{program:?} {schedule}");
+                    failed += 1;
+                }
+            }
+            waits += found.steps.iter().filter(|step| step.wait.is_some()).count();
+        }
+    }
+    (failed, waits)
 }
 
 #[test]
 fn a_migration_comes_to_the_same_whatever_ran_before() {
-    pgweave::runtime::on_this_thread(async {
-        let server = shared_server().await.expect("a server");
-        let mut used = lane().await;
-        let (mut failed, mut waits) = (0, 0);
-        // Each twice: what the first round leaves must not reach the second.
-        for (program, schedules) in CASES.iter().chain(&CASES) {
-            for schedule in *schedules {
-                let mut new = lane().await;
-                let expected = ran(&mut new, program, schedule).await;
-                new.close(&server).await.expect("its database is dropped");
-                let found = ran(&mut used, program, schedule).await;
-                assert_eq!(found, expected, "{program:?} {schedule}");
-                assert_eq!(found.ended, Ended::Complete, "{program:?} {schedule}");
-                for outcome in found.outcomes.iter().flatten() {
-                    if let Outcome::Failed(failure) = outcome {
-                        assert_eq!(failure.sqlstate(), Some("0A000"), "{program:?} {schedule}");
-                        failed += 1;
-                    }
-                }
-                waits += found.steps.iter().filter(|step| step.wait.is_some()).count();
-            }
+    on_a_lane(async |used| {
+        for gates in [Gates::Between, Gates::Inside] {
+            let (failed, waits) = compare_with_new_lanes(used, gates).await;
+            assert_eq!(failed, 6, "what was prepared before the migration in the same case fails after it");
+            assert!(waits > 20, "{waits}");
         }
-        assert_eq!(failed, 6, "what was prepared before the migration in the same case fails after it");
-        assert!(waits > 20, "{waits}");
-        used.close(&server).await.expect("its database is dropped");
-    })
-    .expect("a runtime");
+    });
 }
 
 #[test]
 fn a_serial_run_finds_nothing_prepared_when_it_changes_tables() {
-    pgweave::runtime::on_this_thread(async {
-        let server = shared_server().await.expect("a server");
-        let mut standing = lane().await;
-        let id = |session, index| OpId { session: SessionId::new(session), index };
-        let serial = [(id(0, 0), READ.to_owned()), (id(1, 0), ADD.to_owned()), (id(2, 0), READ.to_owned())];
+    on_a_lane(async |standing| {
+        let id = |session| OpId { session: SessionId::new(session), index: 0 };
+        let serial = [(id(0), READ.to_owned()), (id(1), ADD.to_owned()), (id(2), READ.to_owned())];
         for _ in 0..3 {
-            for session in 0..3 {
-                let program: Vec<&str> =
-                    (0..3).map(|other| if other == session { READ } else { COUNT }).collect();
-                ran(&mut standing, &program, "A B C").await;
-            }
+            ran(standing, &case(&[COUNT, COUNT, READ], "A B C", Gates::Between)).await;
             let (outcomes, _) =
                 standing.lane.serial(Isolation::ReadCommitted, &serial).await.expect("it runs");
             assert_eq!(outcomes[2], Outcome::Done(json!([2])), "{outcomes:?}");
         }
-        standing.close(&server).await.expect("its database is dropped");
-    })
-    .expect("a runtime");
+    });
 }
 
 #[test]
 fn a_migration_is_followed_row_by_row() {
-    pgweave::runtime::on_this_thread(async {
-        let server = shared_server().await.expect("a server");
-        let mut standing = lane().await;
+    on_a_lane(async |standing| {
         for schedule in ["A A B", "A B A", "B A A"] {
-            let case = case(&[READ_TWICE, ADD], schedule);
-            let plain = ran(&mut standing, &[READ_TWICE, ADD], schedule).await;
+            let case = case(&[READ_TWICE, ADD], schedule, Gates::Between);
+            let plain = ran(standing, &case).await;
             let watched = standing.lane.run_watched(&case, &mut Follow::new(&case.schedule)).await;
             assert_eq!(watched.expect("it runs").traced.history, plain, "{schedule}");
         }
-        standing.close(&server).await.expect("its database is dropped");
-    })
-    .expect("a runtime");
+    });
 }

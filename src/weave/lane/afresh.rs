@@ -49,11 +49,6 @@ impl Kept {
         self.change_tables |= does != Ddl::None;
         self.redefined |= does == Ddl::Defines;
     }
-
-    /// Whether the tables may be others than those that the schema made.
-    pub(super) fn redefined(&self) -> bool {
-        self.redefined
-    }
 }
 
 impl<S: Subject> Lane<S> {
@@ -71,11 +66,12 @@ impl<S: Subject> Lane<S> {
         Ok(())
     }
 
-    /// Reads the state at the end of a case of which nothing else is asked.
-    pub(super) async fn end_state(&mut self) -> Result<State, LaneError> {
-        Ok(match self.kept.redefined {
-            true => self.observer.state_of_any().await?,
-            false => self.observer.last_state().await?,
+    /// Reads the state at the end of a case, of the tables that there are then. `is_all` says that nothing else is asked.
+    pub(super) async fn end_state(&mut self, is_all: bool) -> Result<State, LaneError> {
+        Ok(match (self.kept.redefined, is_all) {
+            (true, _) => self.observer.state_of_any().await?,
+            (false, true) => self.observer.last_state().await?,
+            (false, false) => self.observer.state().await?,
         })
     }
 
@@ -84,8 +80,7 @@ impl<S: Subject> Lane<S> {
     pub(super) async fn stopped_at_change(&mut self) -> Result<(), LaneError> {
         self.kept.change_tables = true;
         self.observer.wrote(catalogue::ANYTHING, 0);
-        self.renew().await?;
-        Ok(())
+        self.renew().await
     }
 }
 

@@ -66,7 +66,7 @@ impl<S: Subject> Lane<S> {
             traces |= statements.iter().any(leaves_traces);
             self.note_changes(statements.iter());
         }
-        let state = self.end_state().await?;
+        let state = self.end_state(true).await?;
         if traces {
             self.clean().await;
         }

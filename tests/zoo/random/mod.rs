@@ -7,6 +7,7 @@
 //! and each night others.
 
 mod definitions;
+mod mended;
 mod programs;
 mod rings;
 mod subject;

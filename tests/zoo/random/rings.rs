@@ -44,6 +44,7 @@ fn brute_force_sees_no_more_of_three_sessions_that_wait_for_each_other() {
         let mut with_deadlocks = 0;
         for (sessions, one) in programs.iter().zip(of_level) {
             assert!(one.comparison.agrees() && one.complete, "{level} {sessions:?}: {one:#?}");
+            assert!(one.comparison.left_out.is_empty(), "{level} {sessions:?}: {one:#?}");
             with_deadlocks += usize::from(one.comparison.violating > 0);
         }
         // Above, who goes on after an error has acknowledged what did not happen, and so all four violate something.
