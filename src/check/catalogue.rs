@@ -3,6 +3,9 @@
 //!
 //! It comes in as a value; nothing here asks a server.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 /// The tables of a subject, and what else may run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogue {
@@ -10,6 +13,8 @@ pub struct Catalogue {
     pub tables: Vec<TableFacts>,
     /// Functions of the subject's, by name and without a schema.
     pub functions: Vec<String>,
+    /// Functions of the server's whose answer depends on their arguments only, and on settings and the clock.
+    pub harmless: Arc<BTreeSet<String>>,
     /// Whether any statement may run code of the subject's that it does not name: behind an operator, a cast, a domain,
     /// or a function that looks like a column.
     pub hidden_code: bool,

@@ -58,16 +58,20 @@ impl Statement<'_> {
 
     /// Whether nothing but this table is read, and only once.
     fn reads_only(&self, table: usize, selects: usize) -> bool {
-        let name = self.catalogue.tables[table].last_name();
         let named: Tables = self.tokens.iter().fold(0, |named, token| match token {
             clauses::Token::Word(word) => named | self.catalogue.named(word),
             _ => named,
         });
-        let times = (0..self.tokens.len()).filter(|at| self.word(*at) == name && self.word(*at + 1) != ".");
         named == Catalogue::bit(table)
-            && times.count() == 1
+            && self.times_named(table) == 1
             && self.count(&["select"]) == selects
             && !self.has(&["union", "intersect", "except", "join"])
+    }
+
+    /// How often the statement names the table other than before a column.
+    fn times_named(&self, table: usize) -> usize {
+        let name = self.catalogue.tables[table].last_name();
+        (0..self.tokens.len()).filter(|at| self.word(*at) == name && self.word(*at + 1) != ".").count()
     }
 
     fn access(kind: Kind, table: usize, pins: Vec<(usize, Value)>) -> Access {
@@ -152,8 +156,10 @@ impl Statement<'_> {
             .filter(|column| facts.columns[*column].drawn && !columns.contains(column))
             .map(|column| (column, Value::Drawn));
         let mut pins: Vec<_> = left_out.collect();
-        if self.word(at) == "values" && self.count(&["values"]) == 1 && !self.has(&["select"]) {
+        if self.times_named(table) == 1 {
             to.reads &= !bit;
+        }
+        if self.word(at) == "values" && self.count(&["values"]) == 1 && !self.has(&["select"]) {
             pins.extend(self.values(facts, &columns, at + 1));
         }
         let conflict = self.find(at, &["conflict"]).filter(|at| self.word(at - 1) == "on");

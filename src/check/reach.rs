@@ -3,6 +3,11 @@
 //!
 //! Tables are the smallest things here; rows are told apart in `narrow`.
 
+mod names;
+mod words;
+
+use self::names::Names;
+use self::words::{NOTHING, SEQUENCE_FUNCTIONS};
 use super::catalogue::{Catalogue, Draws, TABLES, Tables};
 use crate::sql_text::{Piece, pieces};
 
@@ -68,139 +73,6 @@ impl Reach {
 pub(super) const ADVISORY_LOCKS: u64 = 1 << 60;
 const SEQUENCES: u64 = 1 << 61;
 
-/// Functions that draw from sequences, or tell what was drawn.
-const SEQUENCE_FUNCTIONS: [&str; 4] = ["nextval", "setval", "currval", "lastval"];
-
-/// First words of statements that touch nothing by themselves. What the end of a transaction makes visible is the
-/// transaction's matter.
-const NOTHING: [&str; 11] = [
-    "begin",
-    "start",
-    "commit",
-    "end",
-    "rollback",
-    "abort",
-    "savepoint",
-    "release",
-    "reset",
-    "show",
-    "deallocate",
-];
-
-/// What may stand before a parenthesis without being a function, and functions that depend on their arguments only.
-const HARMLESS: &[&str] = &[
-    "abs",
-    "all",
-    "and",
-    "any",
-    "array",
-    "array_agg",
-    "as",
-    "avg",
-    "between",
-    "bigint",
-    "bool_and",
-    "bool_or",
-    "by",
-    "case",
-    "cast",
-    "char",
-    "coalesce",
-    "concat",
-    "conflict",
-    "count",
-    "cube",
-    "decimal",
-    "distinct",
-    "else",
-    "except",
-    "exists",
-    "extract",
-    "filter",
-    "float",
-    "format",
-    "from",
-    "generate_series",
-    "greatest",
-    "hashtext",
-    "hashtextextended",
-    "having",
-    "in",
-    "int",
-    "integer",
-    "intersect",
-    "interval",
-    "is",
-    "join",
-    "json_agg",
-    "json_build_object",
-    "jsonb_agg",
-    "jsonb_build_object",
-    "jsonb_set",
-    "lateral",
-    "least",
-    "left",
-    "length",
-    "like",
-    "lower",
-    "ltrim",
-    "materialized",
-    "max",
-    "md5",
-    "min",
-    "mod",
-    "not",
-    "now",
-    "nullif",
-    "numeric",
-    "on",
-    "or",
-    "order",
-    "over",
-    "partition",
-    "power",
-    "random",
-    "rank",
-    "replace",
-    "returning",
-    "right",
-    "round",
-    "row",
-    "row_number",
-    "row_to_json",
-    "rtrim",
-    "select",
-    "set",
-    "sign",
-    "some",
-    "sqrt",
-    "string_agg",
-    "substr",
-    "substring",
-    "sum",
-    "text",
-    "then",
-    "to_char",
-    "to_json",
-    "to_jsonb",
-    "trim",
-    "trunc",
-    "union",
-    "unnest",
-    "upper",
-    "using",
-    "values",
-    "varchar",
-    "varying",
-    "when",
-    "where",
-    "with",
-    "within",
-    "gen_random_uuid",
-    "floor",
-    "ceil",
-];
-
 /// What the text of one statement or more may touch.
 pub(super) fn of(sql: &str, catalogue: &Catalogue) -> Reach {
     let tokens = tokens(sql);
@@ -210,15 +82,25 @@ pub(super) fn of(sql: &str, catalogue: &Catalogue) -> Reach {
     Reach { counts: all.counts && statements.len() == 1, ..all }
 }
 
-/// Words and quoted names in small letters, and the marks that matter. Strings and comments are gone.
+/// Words and quoted names in small letters, these with their quotes: they are no words of the language. Marks, each by
+/// itself. Strings, parameters and comments are gone.
 fn tokens(sql: &str) -> Vec<String> {
     let token = |piece| match piece {
         Piece::Word(text) => Some(text.to_lowercase()),
-        Piece::Quoted(text) => text.strip_prefix('"').map(|name| name.trim_end_matches('"').to_lowercase()),
-        Piece::Other(text @ ("(" | ")" | "." | "," | ";")) => Some(text.to_owned()),
-        _ => None,
+        Piece::Quoted(text) => text.starts_with('"').then(|| text.to_lowercase()),
+        Piece::Other(text) => Some(text.to_owned()),
+        Piece::Blank | Piece::Parameter(..) => None,
     };
     pieces(sql).filter_map(token).collect()
+}
+
+fn is_name(token: &str) -> bool {
+    token.starts_with(|c: char| c.is_alphabetic() || ['_', '"'].contains(&c))
+}
+
+/// The name that a token is.
+fn unquoted(token: &str) -> &str {
+    token.trim_matches('"')
 }
 
 fn of_one(tokens: &[String], catalogue: &Catalogue) -> Reach {
@@ -238,10 +120,10 @@ fn of_one(tokens: &[String], catalogue: &Catalogue) -> Reach {
     }
     let known =
         ["select", "values", "table", "with", "insert", "update", "delete", "merge", "truncate", "lock"];
-    if !known.contains(&first) || catalogue.hidden_code || names_something_else(tokens, catalogue) {
+    if !known.contains(&first) || catalogue.hidden_code || Names::of(tokens, catalogue).are_strange() {
         return Reach::ANYTHING;
     }
-    let named = tokens.iter().fold(0, |named, token| named | catalogue.named(token));
+    let named = tokens.iter().fold(0, |named, token| named | catalogue.named(unquoted(token)));
     let changed = changed(first, tokens, named, catalogue);
     let written = if first == "lock" { named } else { catalogue.with_parents(changed) };
     if catalogue.those(|table| table.code_on_read) & named != 0
@@ -270,10 +152,7 @@ fn counts_what_it_locks(first: &str, tokens: &[String], locked: Tables) -> bool 
     let selects = tokens.iter().filter(|token| *token == "select").count();
     match first {
         "update" | "delete" => locked == 0,
-        "select" => {
-            let drops = ["offset", "into", "unnest", "generate_series"];
-            selects == 1 && !tokens.iter().any(|token| drops.contains(&token.as_str()))
-        }
+        "select" => selects == 1 && !tokens.iter().any(|token| ["offset", "into"].contains(&token.as_str())),
         _ => false,
     }
 }
@@ -283,8 +162,9 @@ fn changed(first: &str, tokens: &[String], named: Tables, catalogue: &Catalogue)
     let word = |at: usize| tokens.get(at).map_or("", String::as_str);
     let target = || {
         // A schema may stand before the name.
-        let at = (0..tokens.len()).find(|at| catalogue.named(word(*at)) != 0 && word(at + 1) != ".");
-        at.map_or(u64::MAX, |at| catalogue.named(word(at)))
+        let named = |at: usize| catalogue.named(unquoted(word(at)));
+        let at = (0..tokens.len()).find(|at| named(*at) != 0 && word(at + 1) != ".");
+        at.map_or(u64::MAX, named)
     };
     let changes = |at: &usize| match word(*at) {
         "insert" | "delete" | "merge" => true,
@@ -320,70 +200,12 @@ fn drawn(written: Tables, by_name: bool, catalogue: &Catalogue) -> u64 {
 }
 
 fn has_advisory(tokens: &[String]) -> bool {
-    tokens.iter().any(|token| token.starts_with("pg_") && token.contains("advisory"))
+    tokens.iter().any(|token| is_advisory(unquoted(token)))
 }
 
-/// Whether the statement calls a function that may do anything, or names a relation that is no table: a view, say.
-fn names_something_else(tokens: &[String], catalogue: &Catalogue) -> bool {
-    let word = |at: usize| tokens.get(at).map_or("", String::as_str);
-    let is_table = |at: usize| catalogue.named(word(at)) != 0;
-    let is_own = |name: &str| catalogue.functions.iter().any(|own| own.eq_ignore_ascii_case(name));
-    let is_word = |at: usize| word(at).starts_with(|c: char| c.is_alphabetic() || c == '_');
-    let calls = |at: usize| {
-        let name = word(at);
-        let known = HARMLESS.contains(&name)
-            || SEQUENCE_FUNCTIONS.contains(&name)
-            || name.starts_with("pg_") && name.contains("advisory")
-            || is_table(at)
-            || word(at + 2) == "select";
-        is_word(at) && word(at + 1) == "(" && (!known || is_own(name))
-    };
-    let common: Vec<_> = (0..tokens.len())
-        .filter(|at| word(at + 1) == "as" && ["(", "materialized", "not"].contains(&word(at + 2)))
-        .map(word)
-        .collect();
-    let strange = |mut at: usize| {
-        while ["only", "lateral", "into", "table", "("].contains(&word(at)) {
-            at += 1;
-        }
-        // A schema may stand before the name.
-        let name = if word(at + 1) == "." { at + 2 } else { at };
-        let harmless = is_table(name) || common.contains(&word(name)) || HARMLESS.contains(&word(name));
-        is_word(name) && !harmless
-    };
-    let mut depth = 0;
-    let mut list = None;
-    for at in 0..tokens.len() {
-        let before = if at == 0 { "" } else { word(at - 1) };
-        let named = match word(at) {
-            "(" => {
-                depth += 1;
-                false
-            }
-            ")" => {
-                depth -= 1;
-                list = list.filter(|list| *list <= depth);
-                false
-            }
-            "," => list == Some(depth) && strange(at + 1),
-            "from" if before != "distinct" => {
-                list = Some(depth);
-                strange(at + 1)
-            }
-            "where" | "group" | "order" | "limit" | "returning" | "set" | "union" => {
-                list = None;
-                false
-            }
-            "join" | "using" | "into" | "truncate" | "lock" => strange(at + 1),
-            "update" => !["for", "key", "do"].contains(&before) && strange(at + 1),
-            "table" => at == 0 && strange(at + 1),
-            _ => false,
-        };
-        if named || calls(at) {
-            return true;
-        }
-    }
-    false
+/// Whether a function of this name takes or gives back an advisory lock.
+fn is_advisory(name: &str) -> bool {
+    name.starts_with("pg_") && name.contains("advisory")
 }
 
 #[cfg(test)]

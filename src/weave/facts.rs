@@ -2,6 +2,7 @@
 //! is not known here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sqlx::{PgConnection, Row};
 
@@ -79,12 +80,21 @@ const REFERENCES: &str = "
 SELECT f.conrelid::int8 AS oid, f.confrelid::int8 AS refers_to, f.conkey AS own, f.confkey AS theirs
   FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid::int8 = ANY($1) ORDER BY f.oid";
 
-/// The functions of the subject, and whether code may run that no statement names: operators, casts, functions behind
-/// domains, functions that take a row and so can be written like a column. What extensions bring counts as harmless here
-/// where it has no name.
+/// The functions of the subject, those that depend on their arguments only, and whether code may run that no statement
+/// names: operators, casts, functions behind domains, functions that take a row and so can be written like a column. What
+/// extensions bring counts as harmless here where it has no name, or says that it is immutable. Of the server's own stable
+/// functions some look at transactions or tables: of these we know the names.
 const CODE: &str = "
-SELECT ARRAY(SELECT DISTINCT p.proname::text FROM pg_proc p
-              WHERE p.oid::int8 >= $1) AS functions,
+WITH every AS (
+    SELECT p.proname::text AS name, p.oid::int8 < $1 AS is_servers,
+           p.provolatile = 'i' AND (p.oid::int8 < $1
+             OR EXISTS (SELECT FROM pg_depend e
+                         WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e'))
+           OR p.provolatile = 's' AND p.oid::int8 < $1
+              AND p.proname !~ '^(pg_|txid_|has_|currtid|age$|mxid_age$)|xml' AS is_harmless
+      FROM pg_proc p)
+SELECT ARRAY(SELECT DISTINCT name FROM every WHERE NOT is_servers AND NOT is_harmless) AS functions,
+       ARRAY(SELECT name FROM every GROUP BY name HAVING bool_and(is_harmless)) AS harmless,
        EXISTS (SELECT FROM (SELECT 'pg_operator'::regclass AS class, oid FROM pg_operator
                             UNION ALL SELECT 'pg_cast'::regclass, oid FROM pg_cast) made
                 WHERE made.oid::int8 >= $1
@@ -123,7 +133,12 @@ pub(super) async fn learn(
     });
     let tables = facts.collect();
     let code = sqlx::query(CODE).bind(FIRST_USER_OID).fetch_one(connection).await?;
-    Ok(Catalogue { tables, functions: code.get("functions"), hidden_code: code.get("hidden_code") })
+    Ok(Catalogue {
+        tables,
+        functions: code.get("functions"),
+        harmless: Arc::new(code.get::<Vec<String>, _>("harmless").into_iter().collect()),
+        hidden_code: code.get("hidden_code"),
+    })
 }
 
 /// The columns, unique indexes and foreign keys of each table.

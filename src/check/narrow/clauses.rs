@@ -169,6 +169,7 @@ impl<'a> Statement<'a> {
         let sorted = self.sorted_by().is_some_and(|(table, columns)| {
             self.count(&["from"]) == 1
                 && self.count(&["select"]) == 1
+                && !self.has(&["over"])
                 && table
                     .unique
                     .iter()

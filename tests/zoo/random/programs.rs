@@ -35,10 +35,13 @@ pub const SCHEMA: &str = "
     CREATE TABLE m (k int, v int, PRIMARY KEY (k, v)) PARTITION BY LIST (k);
     CREATE TABLE m1 PARTITION OF m FOR VALUES IN (1);
     CREATE TABLE m2 PARTITION OF m FOR VALUES IN (2);
-    INSERT INTO m VALUES (1, 0), (2, 0)";
+    INSERT INTO m VALUES (1, 0), (2, 0);
+    CREATE TABLE w (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, at timestamptz NOT NULL DEFAULT '2020-01-01',
+        tags int[] NOT NULL DEFAULT '{}', doc jsonb NOT NULL DEFAULT '{}');
+    INSERT INTO w (id) VALUES (1), (2)";
 
 /// Statements, by what they are about. `{k}` is one of two keys, `{r}` one of three, `{v}` what was read last, plus one.
-const FAMILIES: [&[&str]; 12] = [
+const FAMILIES: [&[&str]; 13] = [
     &[
         "SELECT v FROM p WHERE id = {k}",
         "SELECT v FROM p WHERE id = $1",
@@ -194,6 +197,31 @@ const FAMILIES: [&[&str]; 12] = [
         "UPDATE m SET k = 3 - k, v = v + 5 WHERE k = {k}",
         "SELECT sum(v)::int FROM m WHERE k = {k}",
         "SELECT v FROM m1 ORDER BY v",
+    ],
+    // Functions, and names that are given on the way.
+    &[
+        "SELECT extract(year FROM at)::int FROM w WHERE id = {k}",
+        "SELECT coalesce(array_length(tags, 1), 0) FROM w WHERE id = {k}",
+        "SELECT tag FROM w CROSS JOIN LATERAL unnest(tags) AS each (tag) WHERE id = {k} ORDER BY tag",
+        "SELECT tag FROM w, unnest(tags) tag WHERE id = {k} FOR UPDATE OF w",
+        "SELECT count(*) FILTER (WHERE n > 0)::int FROM w",
+        "SELECT w.n FROM w JOIN p USING (id) WHERE id = {k}",
+        "SELECT row_number() OVER (ORDER BY n, id)::int, n FROM w ORDER BY id",
+        "SELECT DISTINCT ON (n) id FROM w ORDER BY n, id",
+        "SELECT length(md5(n::text)), n FROM w WHERE id = {k} FOR SHARE",
+        "UPDATE w SET at = date_trunc('day', at) + make_interval(years => {k}) WHERE id = {k}",
+        "UPDATE w SET tags = array_append(tags, n) WHERE id = {k}",
+        "UPDATE w SET doc = jsonb_set(doc, '{a}', to_jsonb(n)), n = n + 1 WHERE id = {k}",
+        "UPDATE w SET n = x.n FROM (VALUES ({k}, 7)) x (id, n) WHERE w.id = x.id",
+        "WITH last (n) AS (SELECT max(n) FROM w) UPDATE w SET n = last.n + 1 FROM last WHERE w.id = {k}",
+        "INSERT INTO w (id, n) SELECT given.id, {v} FROM unnest(ARRAY[3, 4]) given (id)",
+        "INSERT INTO w (id, n) SELECT id, 1 FROM unnest(ARRAY[{k}, 5]) AS given (id) \
+         ON CONFLICT (id) DO UPDATE SET n = w.n + excluded.n",
+        "INSERT INTO w (id, n) VALUES ({k} + 2, least({v}, 3)) ON CONFLICT DO NOTHING",
+        "DELETE FROM w USING unnest(ARRAY[{k}]) gone (id) WHERE w.id = gone.id",
+        "MERGE INTO w USING (SELECT {k} AS id) x ON w.id = x.id WHEN MATCHED AND (w.n > 0) THEN DELETE \
+         WHEN NOT MATCHED THEN INSERT (id, n) VALUES (x.id, 9)",
+        "UPDATE p SET v = v + 1 WHERE id = {k}",
     ],
 ];
 
