@@ -64,7 +64,7 @@ impl<S: Subject> Lane<S> {
     pub(super) async fn replace_sessions(&mut self) -> Result<(), LaneError> {
         let pids: Vec<i32> =
             self.gate.pids().into_iter().map(|(pid, _)| pid).filter(|pid| *pid != 0).collect();
-        self.observer.terminate(&pids).await?;
+        self.observer.tell_to_end(&pids).await?;
         for session in &self.sessions {
             // Closing waits for connections that an operation still holds, and may hold for ever.
             drop(session.pool.close());
