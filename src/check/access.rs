@@ -331,6 +331,16 @@ mod tests {
     }
 
     #[test]
+    fn texts_that_differ_in_blanks_at_their_end_may_be_one() {
+        let named = |text: &str| {
+            let pins = vec![(1, Value::Text(text.to_owned()))];
+            Access { rows: Some(Rows { pins, ..Rows::default() }), ..to(Kind::Change, &[]) }
+        };
+        assert!(named("a").meets(&named("a  ")) && named("").meets(&named(" ")));
+        assert!(!named("a").meets(&named(" a")) && !named("a ").meets(&named("a b")));
+    }
+
+    #[test]
     fn rows_with_different_values_are_apart_and_so_are_rows_that_an_index_lets_stand() {
         let catalogue = catalogue();
         let minds = |one: &Access, other: &Access| one.minds(other, &catalogue);

@@ -11,13 +11,26 @@ use std::sync::Arc;
 pub struct Catalogue {
     /// The tables.
     pub tables: Vec<TableFacts>,
-    /// Functions of the subject's, by name and without a schema.
-    pub functions: Vec<String>,
+    /// Functions of the subject's.
+    pub functions: Vec<CodeFacts>,
+    /// Its views: what stands behind each is a query.
+    pub views: Vec<CodeFacts>,
+    /// Relations of the subject's that are neither tables nor views, by name and without a schema, in small letters.
+    pub others: Vec<String>,
     /// Functions of the server's whose answer depends on their arguments only, and on settings and the clock.
     pub harmless: Arc<BTreeSet<String>>,
     /// Whether any statement may run code of the subject's that it does not name: behind an operator, a cast, a domain,
     /// or a function that looks like a column.
     pub hidden_code: bool,
+}
+
+/// What runs where its name is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CodeFacts {
+    /// Its name without a schema, in small letters. Several may have the same.
+    pub name: String,
+    /// What it does, in SQL or PL/pgSQL; none where that cannot be read.
+    pub text: Option<String>,
 }
 
 /// One table.
@@ -35,8 +48,11 @@ pub struct TableFacts {
     pub draws: Draws,
     /// Whether reading it may run code, or reach rows of other tables: rules, row security, inheritance.
     pub code_on_read: bool,
-    /// Whether writing to it may run code: triggers, functions in defaults and checks, constraints that are deferred.
+    /// Whether writing to it may run code that is not known: functions in defaults and checks, constraints and triggers
+    /// that are deferred.
     pub code_on_write: bool,
+    /// The functions of its other triggers, by name and without a schema, in small letters.
+    pub triggers: Vec<String>,
 }
 
 /// One column.
@@ -180,6 +196,16 @@ impl Catalogue {
             }
             all = more;
         }
+    }
+
+    /// What the triggers of `tables` call.
+    pub(super) fn triggers(&self, tables: Tables) -> impl Iterator<Item = &str> {
+        self.among(tables).flat_map(|table| &table.triggers).map(String::as_str)
+    }
+
+    /// Whether a view has this name.
+    pub(super) fn has_view(&self, name: &str) -> bool {
+        self.views.iter().any(|view| view.name == name)
     }
 
     /// Whether some tables draw from sequences that others may draw from.

@@ -72,6 +72,11 @@ impl Surveyor {
         self.0.changes(sql)
     }
 
+    /// Whether all that a statement does is told by its own text, and none of it done by code in the database.
+    pub(crate) fn is_plain(&mut self, sql: &str) -> bool {
+        self.0.is_plain(sql)
+    }
+
     /// What each step touches, so that a strategy knows which steps of a program conflict.
     pub fn touched(&mut self, history: &History, isolation: Isolation) -> Vec<Touch> {
         self.0.footprints(history, isolation).steps.iter().map(Footprint::touch).collect()

@@ -166,6 +166,12 @@ impl Surveyor {
         !self.known(sql).reach.is_anything()
     }
 
+    /// Whether all that a statement does is told by its own text.
+    pub(super) fn is_plain(&mut self, sql: &str) -> bool {
+        let reach = self.known(sql).reach;
+        !reach.is_anything() && !reach.by_code
+    }
+
     /// What a statement locks and writes. One that has found no row has not.
     pub(super) fn locks(&mut self, statement: &Statement) -> Vec<Access> {
         if statement.row_count() == Some(0) {
@@ -204,7 +210,10 @@ impl Surveyor {
                     accesses.iter_mut().for_each(Access::find_nothing);
                 }
             }
-            if only_begins.is_some_and(|only| std::ptr::eq(only, statement)) && !reach.is_anything() {
+            if only_begins.is_some_and(|only| std::ptr::eq(only, statement))
+                && !reach.is_anything()
+                && !reach.by_code
+            {
                 reach = reach.of_snapshot();
                 accesses.iter_mut().for_each(Access::only_see);
             }

@@ -1,6 +1,6 @@
 //! Foresees which step may have to wait for another session, from what the open transactions of the others have locked and
 //! written: as `dependence` tells which steps matter to each other, before the step has run. Of a statement that is not
-//! understood it goes by whether one of its text has waited before.
+//! understood, or that runs code in the database, it goes by whether one of its text has waited before.
 //!
 //! It only says where it pays to ask early who waits. No order and no verdict depends on it: a wait that it does not
 //! foresee is reported by the backend that waits, and one that it foresees in vain costs a question.
@@ -19,7 +19,7 @@ pub(crate) struct Foresight {
     surveyor: Surveyor,
     /// What each session's open transaction has locked and written; nothing where none is open.
     held: Vec<Option<Vec<Access>>>,
-    /// Texts that are not understood, and have waited.
+    /// Texts that do not tell all that they do, and have waited.
     waited: HashSet<String>,
 }
 
@@ -54,7 +54,7 @@ impl Foresight {
         if self.waited.len() >= WAITED_MAX {
             self.waited.clear();
         }
-        let unknown = statements.iter().filter(|one| !self.surveyor.understands(&one.sql));
+        let unknown = statements.iter().filter(|one| !self.surveyor.is_plain(&one.sql));
         self.waited.extend(unknown.map(|one| one.sql.clone()));
     }
 

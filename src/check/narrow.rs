@@ -10,7 +10,7 @@ use std::ops::Range;
 use self::clauses::{Statement, is_one};
 use super::access::{Access, Kind, Rows, Value};
 use super::catalogue::{Catalogue, ColumnKind, ReferenceFacts, TABLES, TableFacts, Tables};
-use super::reach::{ADVISORY_LOCKS, Reach};
+use super::reach::{ADVISORY_LOCKS, Reach, touched};
 
 /// What the statement `sql` does to rows. All of it together is no more than `reach`.
 pub(super) fn accesses(sql: &str, reach: Reach, catalogue: &Catalogue) -> Vec<Access> {
@@ -19,6 +19,9 @@ pub(super) fn accesses(sql: &str, reach: Reach, catalogue: &Catalogue) -> Vec<Ac
     }
     if reach == Reach::NOTHING {
         return Vec::new();
+    }
+    if reach.by_code {
+        return vec![Access::to(Kind::Scan, reach.reads & TABLES), Access::to(Kind::Any, reach.writes)];
     }
     let mut narrowed = Narrowed { found: Vec::new(), reads: reach.reads & TABLES, writes: reach.writes };
     let statement = Statement::new(sql, catalogue);
@@ -162,9 +165,12 @@ impl Statement<'_> {
         if self.word(at) == "values" && self.count(&["values"]) == 1 && !self.has(&["select"]) {
             pins.extend(self.values(facts, &columns, at + 1));
         }
+        let touched = self.touched(table);
+        pins.retain(|(column, _)| !touched.contains(column));
         let conflict = self.find(at, &["conflict"]).filter(|at| self.word(at - 1) == "on");
         if conflict.is_some() && self.has(&["do"]) && self.has(&["update"]) {
-            let set = self.set_columns(facts, self.find(conflict?, &["set"])? + 1)?;
+            let mut set = self.set_columns(facts, self.find(conflict?, &["set"])? + 1)?;
+            set.extend(touched);
             let target = match self.word(conflict? + 1) {
                 "(" => self.columns(facts, conflict? + 2..self.find(conflict?, &[")"])?),
                 _ => None,
@@ -185,6 +191,13 @@ impl Statement<'_> {
         to.found.push(Self::access(Kind::Insert, table, pins));
         to.writes &= !TABLES;
         Some(())
+    }
+
+    /// The columns to which triggers may give other values, whatever the statement gives them.
+    fn touched(&self, table: usize) -> Vec<usize> {
+        let facts = &self.catalogue.tables[table];
+        let names = facts.triggers.iter().filter_map(|name| touched(self.catalogue, name)).flatten();
+        names.filter_map(|name| facts.column(&name)).collect()
     }
 
     /// The values of the one row that is listed at `at`, as far as they are known.
@@ -211,7 +224,8 @@ impl Statement<'_> {
         if self.lock().is_some() {
             return None;
         }
-        let set = self.set_columns(&self.catalogue.tables[table], self.find(0, &["set"])? + 1)?;
+        let mut set = self.set_columns(&self.catalogue.tables[table], self.find(0, &["set"])? + 1)?;
+        set.extend(self.touched(table));
         let pins = if self.reads_only(table, 0) { self.pins(table) } else { Vec::new() };
         if self.reads_only(table, 0) {
             to.reads &= !Catalogue::bit(table);

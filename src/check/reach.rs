@@ -3,9 +3,11 @@
 //!
 //! Tables are the smallest things here; rows are told apart in `narrow`.
 
+mod code;
 mod names;
 mod words;
 
+pub(super) use self::code::touched;
 use self::names::Names;
 use self::words::{NOTHING, SEQUENCE_FUNCTIONS};
 use super::catalogue::{Catalogue, Draws, TABLES, Tables};
@@ -26,11 +28,13 @@ pub(super) struct Reach {
     pub(super) tries: bool,
     /// It writes and locks only rows that its command tag counts.
     pub(super) counts: bool,
+    /// Code in the database does some of it, and what it does to rows its own text does not tell.
+    pub(super) by_code: bool,
 }
 
 impl Reach {
     pub(super) const NOTHING: Self =
-        Self { reads: 0, writes: 0, changes: 0, excludes: 0, tries: false, counts: true };
+        Self { reads: 0, writes: 0, changes: 0, excludes: 0, tries: false, counts: true, by_code: false };
     pub(super) const ANYTHING: Self = Self {
         reads: u64::MAX,
         writes: u64::MAX,
@@ -38,6 +42,7 @@ impl Reach {
         excludes: u64::MAX,
         tries: true,
         counts: false,
+        by_code: false,
     };
 
     /// Whether it is so little understood that it may touch anything.
@@ -53,6 +58,7 @@ impl Reach {
             excludes: self.excludes | other.excludes,
             tries: self.tries || other.tries,
             counts: self.counts && other.counts,
+            by_code: self.by_code || other.by_code,
         }
     }
 
@@ -77,9 +83,20 @@ const SEQUENCES: u64 = 1 << 61;
 pub(super) fn of(sql: &str, catalogue: &Catalogue) -> Reach {
     let tokens = tokens(sql);
     let statements: Vec<_> = tokens.split(|token| token == ";").filter(|one| !one.is_empty()).collect();
-    let all = statements.iter().map(|one| of_one(one, catalogue)).fold(Reach::NOTHING, Reach::and);
+    let mut reader = Reader { catalogue, read: Vec::new() };
+    let all = statements.iter().map(|one| reader.statement(one)).fold(Reach::NOTHING, Reach::and);
+    if all.is_anything() {
+        return Reach::ANYTHING;
+    }
     // Of several statements, the tag tells about one.
     Reach { counts: all.counts && statements.len() == 1, ..all }
+}
+
+/// Reads a text, and what stands behind the names in it.
+struct Reader<'a> {
+    catalogue: &'a Catalogue,
+    /// The views and functions that have been read: what they reach counts already.
+    read: Vec<&'a str>,
 }
 
 /// Words and quoted names in small letters, these with their quotes: they are no words of the language. Marks, each by
@@ -103,46 +120,53 @@ fn unquoted(token: &str) -> &str {
     token.trim_matches('"')
 }
 
-fn of_one(tokens: &[String], catalogue: &Catalogue) -> Reach {
-    let Some(first) = tokens.iter().map(String::as_str).find(|token| *token != "(") else {
-        return Reach::NOTHING;
-    };
-    let has = |words: &[&str]| tokens.iter().any(|token| words.contains(&token.as_str()));
-    let sets = first == "set" && !has(&["constraints", "snapshot"]);
-    // A transaction that is DEFERRABLE waits until all others let it have a safe snapshot. COMMIT PREPARED ends one that
-    // may be of any session.
-    if (NOTHING.contains(&first) || sets) && !has(&["deferrable", "prepared"]) {
-        return Reach::NOTHING;
-    }
-    if first == "discard" {
-        // DISCARD ALL gives back the advisory locks that outlive transactions.
-        return Reach { writes: ADVISORY_LOCKS, counts: false, ..Reach::NOTHING };
-    }
-    let known =
-        ["select", "values", "table", "with", "insert", "update", "delete", "merge", "truncate", "lock"];
-    if !known.contains(&first) || catalogue.hidden_code || Names::of(tokens, catalogue).are_strange() {
-        return Reach::ANYTHING;
-    }
-    let named = tokens.iter().fold(0, |named, token| named | catalogue.named(unquoted(token)));
-    let changed = changed(first, tokens, named, catalogue);
-    let written = if first == "lock" { named } else { catalogue.with_parents(changed) };
-    if catalogue.those(|table| table.code_on_read) & named != 0
-        || catalogue.those(|table| table.code_on_write) & written != 0
-    {
-        return Reach::ANYTHING;
-    }
-    let begins = |prefix: &str| tokens.iter().any(|token| token.starts_with(prefix));
-    let advisory = if has_advisory(tokens) { ADVISORY_LOCKS } else { 0 };
-    Reach {
-        reads: named,
-        writes: written
-            | locked(tokens, named)
-            | advisory
-            | drawn(written, has(&SEQUENCE_FUNCTIONS), catalogue),
-        changes: changed,
-        excludes: if ["truncate", "lock"].contains(&first) { written } else { 0 },
-        tries: has(&["nowait", "skip"]) || begins("pg_try_advisory"),
-        counts: counts_what_it_locks(first, tokens, locked(tokens, named)),
+impl Reader<'_> {
+    /// What one statement may touch.
+    fn statement(&mut self, tokens: &[String]) -> Reach {
+        let catalogue = self.catalogue;
+        let Some(first) = tokens.iter().map(String::as_str).find(|token| *token != "(") else {
+            return Reach::NOTHING;
+        };
+        let has = |words: &[&str]| tokens.iter().any(|token| words.contains(&token.as_str()));
+        let sets = first == "set" && !has(&["constraints", "snapshot"]);
+        // A transaction that is DEFERRABLE waits until all others let it have a safe snapshot. COMMIT PREPARED ends one that
+        // may be of any session.
+        if (NOTHING.contains(&first) || sets) && !has(&["deferrable", "prepared"]) {
+            return Reach::NOTHING;
+        }
+        if first == "discard" {
+            // DISCARD ALL gives back the advisory locks that outlive transactions.
+            return Reach { writes: ADVISORY_LOCKS, counts: false, ..Reach::NOTHING };
+        }
+        let known =
+            ["select", "values", "table", "with", "insert", "update", "delete", "merge", "truncate", "lock"];
+        let names = Names::of(tokens, catalogue);
+        if !known.contains(&first) || catalogue.hidden_code || names.are_strange() {
+            return Reach::ANYTHING;
+        }
+        let views = self.views(&names);
+        let named = names.tables();
+        let changed = changed(first, tokens, named, catalogue);
+        let written = if first == "lock" { named } else { catalogue.with_parents(changed) };
+        if catalogue.those(|table| table.code_on_read) & named != 0
+            || catalogue.those(|table| table.code_on_write) & written != 0
+        {
+            return Reach::ANYTHING;
+        }
+        let begins = |prefix: &str| tokens.iter().any(|token| token.starts_with(prefix));
+        let advisory = if has_advisory(tokens) { ADVISORY_LOCKS } else { 0 };
+        let code = views.and(self.functions(&names)).and(self.triggers(changed));
+        let locked = locked(tokens, named | views.reads);
+        let own = Reach {
+            reads: named,
+            writes: written | locked | advisory | drawn(written, has(&SEQUENCE_FUNCTIONS), catalogue),
+            changes: changed,
+            excludes: if ["truncate", "lock"].contains(&first) { written } else { 0 },
+            tries: has(&["nowait", "skip"]) || begins("pg_try_advisory"),
+            counts: counts_what_it_locks(first, tokens, locked),
+            by_code: false,
+        };
+        own.and(code)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sqlx::{PgConnection, Row};
 
 use crate::check::catalogue::{
-    Catalogue, ColumnFacts, ColumnKind, Draws, ReferenceFacts, TableFacts, UniqueFacts,
+    Catalogue, CodeFacts, ColumnFacts, ColumnKind, Draws, ReferenceFacts, TableFacts, UniqueFacts,
 };
 
 /// Objects from this number on were made by users.
@@ -33,7 +33,14 @@ SELECT c.oid::int8 AS oid,
                      WHERE d.adrelid = c.oid AND pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval((%') AS draws_from_others,
        c.relhasrules OR c.relrowsecurity OR c.relhassubclass
          OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) AS code_on_read,
-       EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+       ARRAY(SELECT lower(p.proname) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+              WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) AS triggers,
+       EXISTS (SELECT FROM pg_trigger t
+                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+                  AND (t.tgdeferrable
+                       OR EXISTS (SELECT FROM pg_depend u
+                                   WHERE u.classid = 'pg_trigger'::regclass AND u.objid = t.oid
+                                     AND u.refclassid = 'pg_proc'::regclass AND u.refobjid <> t.tgfoid)))
          OR EXISTS (SELECT FROM pg_constraint k WHERE c.oid IN (k.conrelid, k.confrelid) AND k.condeferrable)
          OR EXISTS (SELECT FROM pg_depend u
                      WHERE u.refclassid = 'pg_proc'::regclass AND u.refobjid::int8 >= $1
@@ -80,21 +87,20 @@ const REFERENCES: &str = "
 SELECT f.conrelid::int8 AS oid, f.confrelid::int8 AS refers_to, f.conkey AS own, f.confkey AS theirs
   FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid::int8 = ANY($1) ORDER BY f.oid";
 
-/// The functions of the subject, those that depend on their arguments only, and whether code may run that no statement
+/// The functions that depend on their arguments only, and whether code may run that no statement
 /// names: operators, casts, functions behind domains, functions that take a row and so can be written like a column. What
 /// extensions bring counts as harmless here where it has no name, or says that it is immutable. Of the server's own stable
 /// functions some look at transactions or tables: of these we know the names.
 const CODE: &str = "
 WITH every AS (
-    SELECT p.proname::text AS name, p.oid::int8 < $1 AS is_servers,
+    SELECT p.oid, p.proname::text AS name, p.oid::int8 < $1 AS is_servers,
            p.provolatile = 'i' AND (p.oid::int8 < $1
              OR EXISTS (SELECT FROM pg_depend e
                          WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e'))
            OR p.provolatile = 's' AND p.oid::int8 < $1
               AND p.proname !~ '^(pg_|txid_|has_|currtid|age$|mxid_age$)|xml' AS is_harmless
       FROM pg_proc p)
-SELECT ARRAY(SELECT DISTINCT name FROM every WHERE NOT is_servers AND NOT is_harmless) AS functions,
-       ARRAY(SELECT name FROM every GROUP BY name HAVING bool_and(is_harmless)) AS harmless,
+SELECT ARRAY(SELECT name FROM every GROUP BY name HAVING bool_and(is_harmless)) AS harmless,
        EXISTS (SELECT FROM (SELECT 'pg_operator'::regclass AS class, oid FROM pg_operator
                             UNION ALL SELECT 'pg_cast'::regclass, oid FROM pg_cast) made
                 WHERE made.oid::int8 >= $1
@@ -104,6 +110,25 @@ SELECT ARRAY(SELECT DISTINCT name FROM every WHERE NOT is_servers AND NOT is_har
                      WHERE k.contypid <> 0 AND u.refclassid = 'pg_proc'::regclass AND u.refobjid::int8 >= $1)
          OR EXISTS (SELECT FROM pg_proc p JOIN pg_type t ON t.oid = p.proargtypes[0]
                      WHERE p.oid::int8 >= $1 AND p.pronargs = 1 AND t.typrelid <> 0) AS hidden_code";
+
+/// The functions of the subject and its views, with their texts; and what else may be read by its name. A function that the
+/// catalogue knows to lead to another one, such as in a default of its parameters, has no text.
+const NAMED: &str = "
+SELECT 'function' AS kind, lower(p.proname) AS name,
+       CASE WHEN l.lanname IN ('sql', 'plpgsql') AND p.prokind <> 'a'
+                 AND NOT EXISTS (SELECT FROM pg_depend u
+                                  WHERE u.classid = 'pg_proc'::regclass AND u.objid = p.oid
+                                    AND u.refclassid = 'pg_proc'::regclass AND u.refobjid::int8 >= $1)
+            THEN coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) END AS text
+  FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+ WHERE p.oid::int8 >= $1
+   AND NOT (p.provolatile = 'i' AND EXISTS (SELECT FROM pg_depend e
+                                             WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e'))
+UNION ALL
+SELECT CASE c.relkind WHEN 'v' THEN 'view' ELSE 'other' END, lower(c.relname),
+       CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) END
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.oid::int8 >= $1 AND c.relkind IN ('v', 'm', 'f', 'p', 'S') AND n.nspname <> 'pgweave_seed'";
 
 /// What the catalogue tells of `tables`, given by number and name.
 ///
@@ -128,14 +153,26 @@ pub(super) async fn learn(
             },
             code_on_read: row.get("code_on_read"),
             code_on_write: row.get("code_on_write"),
+            triggers: row.get("triggers"),
             ..details.remove(&oid).unwrap_or_default()
         }
     });
     let tables = facts.collect();
-    let code = sqlx::query(CODE).bind(FIRST_USER_OID).fetch_one(connection).await?;
+    let code = sqlx::query(CODE).bind(FIRST_USER_OID).fetch_one(&mut *connection).await?;
+    let (mut functions, mut views, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for row in sqlx::query(NAMED).bind(FIRST_USER_OID).fetch_all(connection).await? {
+        let named = CodeFacts { name: row.get("name"), text: row.get("text") };
+        match row.get("kind") {
+            "function" => functions.push(named),
+            "view" => views.push(named),
+            _ => others.push(named.name),
+        }
+    }
     Ok(Catalogue {
         tables,
-        functions: code.get("functions"),
+        functions,
+        views,
+        others,
         harmless: Arc::new(code.get::<Vec<String>, _>("harmless").into_iter().collect()),
         hidden_code: code.get("hidden_code"),
     })

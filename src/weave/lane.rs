@@ -198,7 +198,7 @@ impl<S: Subject> Lane<S> {
         let cut = history.ended != Ended::Complete || history.steps.iter().any(cuts_a_connection);
         if cut {
             // What became of a statement that has no answer is not known.
-            self.observer.wrote(catalogue::ANYTHING, 0);
+            self.observer.wrote(catalogue::ANYTHING, None);
         }
         if history.ended == Ended::Complete {
             let is_all = self.queries.is_empty() && !self.watching && !cut;
@@ -259,7 +259,8 @@ impl<S: Subject> Lane<S> {
     /// Tells what has to be put back before the next case.
     fn note_changes<'s>(&mut self, statements: impl Iterator<Item = &'s Statement>) {
         for statement in statements {
-            self.observer.wrote(self.surveyor.changes(&statement.sql), versions(statement));
+            let counted = self.surveyor.is_plain(&statement.sql).then(|| versions(statement));
+            self.observer.wrote(self.surveyor.changes(&statement.sql), counted);
         }
     }
 }

@@ -229,8 +229,9 @@ impl Observer {
         }
     }
 
-    /// Notes which tables may have been changed, one bit each as in the catalogue, and how many row versions were written.
-    pub fn wrote(&mut self, tables: catalogue::Tables, versions: usize) {
+    /// Notes which tables may have been changed, one bit each as in the catalogue, and how many row versions were written,
+    /// where that is known.
+    pub fn wrote(&mut self, tables: catalogue::Tables, versions: Option<usize>) {
         self.tables.wrote(tables, versions);
     }
 

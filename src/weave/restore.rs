@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::observer::Rights;
 use super::wear::Wear;
-use crate::check::catalogue::{ANYTHING, TABLES, Tables};
+use crate::check::catalogue::{TABLES, Tables};
 
 /// Where the rows of the first state are kept.
 pub(super) const SEED_SCHEMA: &str = "pgweave_seed";
@@ -138,15 +138,15 @@ impl Restore {
         Ok(emptied)
     }
 
-    /// Notes that `tables` may have been changed, and that so many row versions came to lie in them; if [`ANYTHING`] may
-    /// have happened, any number.
-    pub(super) fn note(&mut self, tables: Tables, versions: usize) {
+    /// Notes that `tables` may have been changed, and that so many row versions came to lie in them; none where that is not
+    /// known.
+    pub(super) fn note(&mut self, tables: Tables, versions: Option<usize>) {
         self.changed |= tables;
         self.is_back = false;
         for kept in self.kept.iter_mut().filter(|kept| kept.bit & tables != 0) {
-            kept.wear.wrote(versions);
-            if tables == ANYTHING {
-                kept.wear.wrote_unseen();
+            match versions {
+                Some(versions) => kept.wear.wrote(versions),
+                None => kept.wear.wrote_unseen(),
             }
         }
     }

@@ -122,8 +122,8 @@ impl Tables {
         self.restore.bring_back(connection).await
     }
 
-    /// Notes what may have been changed since, and how many row versions were written.
-    pub fn wrote(&mut self, tables: catalogue::Tables, versions: usize) {
+    /// Notes what may have been changed since, and how many row versions were written, where that is known.
+    pub fn wrote(&mut self, tables: catalogue::Tables, versions: Option<usize>) {
         self.restore.note(tables, versions);
     }
 
@@ -175,7 +175,7 @@ impl Tables {
         // Something has changed rows that no statement was known to change. Then it may have changed any.
         if (0..state.len()).any(is_another) {
             tracing::debug!("rows have changed in a table that no statement is known to change");
-            self.restore.note(catalogue::ANYTHING, 0);
+            self.restore.note(catalogue::ANYTHING, None);
         }
         let names = self.tables.iter().map(|table| table.name.clone());
         State(names.zip(state).collect::<BTreeMap<_, _>>())
@@ -231,7 +231,10 @@ impl TableOf {
         let given = self.columns.iter().filter(|column| !column.computed);
         let facts = &catalogue.tables[self.position];
         let with_children = catalogue.with_children(bit);
-        let alone = facts.references.is_empty() && with_children == bit && !facts.code_on_write;
+        let alone = facts.references.is_empty()
+            && with_children == bit
+            && !facts.code_on_write
+            && facts.triggers.is_empty();
         let counted = match alone && self.columns.iter().all(|column| column.fixed) {
             true => Counted::Well,
             false => Counted::Roughly,

@@ -166,7 +166,7 @@ impl<'a> Statement<'a> {
         let one = only.is_some_and(|(table, pins)| is_one(&self.catalogue.tables[table], pins));
         let plain = self.count(&["select"]) == 1 && !self.has(&["group", "over"]);
         let folded = plain && self.is_folded(&AGGREGATES);
-        let sorted = self.sorted_by().is_some_and(|(table, columns)| {
+        let sorted = self.sorted_by().filter(|_| only.is_some()).is_some_and(|(table, columns)| {
             self.count(&["from"]) == 1
                 && self.count(&["select"]) == 1
                 && !self.has(&["over"])

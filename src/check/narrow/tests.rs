@@ -5,7 +5,7 @@ use std::sync::Arc;
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::check::catalogue::{ColumnFacts, Draws, UniqueFacts};
+use crate::check::catalogue::{CodeFacts, ColumnFacts, Draws, UniqueFacts};
 use crate::check::reach;
 use crate::history::Datum;
 
@@ -39,17 +39,20 @@ fn catalogue() -> Catalogue {
 }
 
 fn check(sql: &str, expected: Expect) {
-    let catalogue = catalogue();
+    check_with(&catalogue(), sql, expected);
+}
+
+fn check_with(catalogue: &Catalogue, sql: &str, expected: Expect) {
     let params: [Datum; 2] = [Some("7".to_owned()), Some("x".to_owned())];
-    let reach = reach::of(sql, &catalogue);
+    let reach = reach::of(sql, catalogue);
     let in_words = |access: Access| {
-        let Access { kind, things, rows } = access.bind(&params, &catalogue);
+        let Access { kind, things, rows } = access.bind(&params, catalogue);
         let Some(rows) = rows else { return format!("{kind:?} {things:b}") };
         let pins: Vec<_> = rows.pins.iter().map(|(column, value)| format!("{column}={value:?}")).collect();
         let name = catalogue.tables.get(rows.table).map_or("lock", |table| &table.name);
         format!("{kind:?} {name}[{}]", pins.join(" "))
     };
-    let all: Vec<_> = accesses(sql, reach, &catalogue).into_iter().map(in_words).collect();
+    let all: Vec<_> = accesses(sql, reach, catalogue).into_iter().map(in_words).collect();
     expected.assert_eq(&all.join(", "));
 }
 
@@ -91,6 +94,33 @@ fn rows_are_told_by_the_columns_that_a_statement_pins() {
         expect!["KeyShare models[], Remove versions[0=Int(7)], Insert versions[0=Int(7)]"],
     );
     check("SELECT pg_advisory_xact_lock($1)", expect!["Update lock[0=Int(7)]"]);
+}
+
+#[test]
+fn a_trigger_that_touches_the_row_changes_these_columns_too() {
+    let mut catalogue = catalogue();
+    let touching = |column: &str| CodeFacts {
+        name: "touch".to_owned(),
+        text: Some(format!("BEGIN NEW.{column} := 1; RETURN NEW; END")),
+    };
+    catalogue.tables[0].triggers = vec!["touch".to_owned()];
+    catalogue.functions = vec![touching("v")];
+    check_with(&catalogue, "UPDATE models SET v = 2 WHERE id = 7", expect!["Change models[0=Int(7)]"]);
+    check_with(
+        &catalogue,
+        "INSERT INTO models VALUES (7, 'x', 0)",
+        expect![[r#"Insert models[0=Int(7) 1=Text("x")]"#]],
+    );
+    // A column of a unique index, by which rows were told apart.
+    catalogue.functions = vec![touching("name")];
+    check_with(
+        &catalogue,
+        "UPDATE models SET v = 2 WHERE id = 7 AND name = 'x'",
+        expect!["Remove models[0=Int(7)], Insert models[0=Int(7)]"],
+    );
+    // More than the row.
+    catalogue.functions[0].text = Some("BEGIN DELETE FROM versions; RETURN NEW; END".to_owned());
+    check_with(&catalogue, "UPDATE models SET v = 2 WHERE id = 7", expect!["Scan 11, Any 11"]);
 }
 
 #[test]

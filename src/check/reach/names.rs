@@ -4,7 +4,7 @@
 
 use super::words::{HARMLESS, SEQUENCE_FUNCTIONS, SYNTAX, WITH_FROM};
 use super::{is_advisory, is_name, unquoted};
-use crate::check::catalogue::Catalogue;
+use crate::check::catalogue::{Catalogue, Tables};
 
 /// A statement whose names are looked at.
 pub(super) struct Names<'a> {
@@ -86,15 +86,41 @@ impl<'a> Names<'a> {
 
     /// Whether the statement calls a function that may do anything, or names a relation that is no table: a view, say.
     pub(super) fn are_strange(&self) -> bool {
-        (0..self.tokens.len()).any(|at| self.calls_a_strange_function(at)) || self.names_a_strange_relation()
+        self.call_strangers() || self.names_a_strange_relation()
+    }
+
+    /// Whether the statement calls a function that may do anything.
+    pub(super) fn call_strangers(&self) -> bool {
+        (0..self.tokens.len()).any(|at| self.calls_a_strange_function(at))
+    }
+
+    /// The tables that it names.
+    pub(super) fn tables(&self) -> Tables {
+        self.tokens.iter().fold(0, |named, token| named | self.catalogue.named(unquoted(token)))
+    }
+
+    /// The views that it names.
+    pub(super) fn views(&self) -> impl Iterator<Item = &'a str> {
+        self.tokens.iter().map(|token| unquoted(token)).filter(|name| self.catalogue.has_view(name))
+    }
+
+    /// The functions of the subject's that it calls.
+    pub(super) fn functions(&self) -> impl Iterator<Item = &'a str> {
+        let called = (0..self.tokens.len()).filter(|at| self.is_call(*at)).map(|at| unquoted(self.word(at)));
+        called.filter(|name| self.is_own(name))
+    }
+
+    fn is_own(&self, name: &str) -> bool {
+        self.catalogue.functions.iter().any(|own| own.name == name)
+    }
+
+    /// Whether a name stands at `at`, before a parenthesis, and is none that is given there.
+    fn is_call(&self, at: usize) -> bool {
+        self.is_name(at) && self.word(at + 1) == "(" && !self.is_alias(at)
     }
 
     fn calls_a_strange_function(&self, at: usize) -> bool {
-        if !self.is_name(at) || self.word(at + 1) != "(" {
-            return false;
-        }
         let (word, name) = (self.word(at), unquoted(self.word(at)));
-        let is_own = self.catalogue.functions.iter().any(|own| own.eq_ignore_ascii_case(name));
         let is_known = SYNTAX.contains(&word)
             || HARMLESS.contains(&name)
             || SEQUENCE_FUNCTIONS.contains(&name)
@@ -102,8 +128,9 @@ impl<'a> Names<'a> {
             || self.catalogue.harmless.contains(name)
             || self.is_table(at)
             || self.common.contains(&name)
+            || self.is_own(name)
             || self.word(at + 2) == "select";
-        !self.is_alias(at) && (!is_known || is_own)
+        self.is_call(at) && !is_known
     }
 
     /// Whether the name at `at`, before a parenthesis, is one that is given to what stands before it, or a type.
@@ -125,11 +152,11 @@ impl<'a> Names<'a> {
         // A schema may stand before the name.
         let name = if self.word(at + 1) == "." { at + 2 } else { at };
         let is_query = ["select", "values", "with", "set"].contains(&self.word(name));
-        let is_function = place == Place::From && self.word(name + 1) == "(";
-        let is_known = is_query
-            || is_function
-            || self.is_table(name)
-            || self.common.contains(&unquoted(self.word(name)));
+        // What is written through a view is not known, and neither is a function's name where there must be a relation.
+        let is_read = place == Place::From
+            && (self.word(name + 1) == "(" || self.catalogue.has_view(unquoted(self.word(name))));
+        let is_common = self.common.contains(&unquoted(self.word(name)));
+        let is_known = is_query || is_read || is_common || self.is_table(name);
         self.is_name(name) && !is_known
     }
 

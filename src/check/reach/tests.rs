@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::super::catalogue::{ReferenceFacts, TableFacts};
+use super::super::catalogue::{CodeFacts, ReferenceFacts, TableFacts};
 use super::*;
 
 fn catalogue() -> Catalogue {
@@ -167,10 +167,126 @@ fn code_that_runs_by_itself_may_touch_anything() {
         (change(|catalogue| catalogue.tables[0].code_on_read = true), [true, true, true]),
         // It may be changed through a foreign key, ON UPDATE CASCADE.
         (change(|catalogue| catalogue.tables[2].code_on_write = true), [false, true, false]),
-        (change(|catalogue| catalogue.functions.push("lower".into())), [true, false, false]),
+        (change(|catalogue| catalogue.functions.push(code("lower", None))), [true, false, false]),
+        (
+            change(|catalogue| catalogue.functions.push(code("lower", Some("SELECT $1")))),
+            [false, false, false],
+        ),
+        (change(|catalogue| catalogue.tables[0].triggers = vec!["unknown".into()]), [false, true, false]),
         (change(|catalogue| catalogue.hidden_code = true), [true, true, true]),
     ] {
         let found = [read, write, lock].map(|sql| of(sql, &catalogue).is_anything());
         assert_eq!(found, anything, "{catalogue:?}");
+    }
+}
+
+fn code(name: &str, text: Option<&str>) -> CodeFacts {
+    CodeFacts { name: name.into(), text: text.map(str::to_owned) }
+}
+
+/// models is 1 and has a trigger that writes runs, which is 2; versions is 4 and leads to models.
+fn catalogue_with_code() -> Catalogue {
+    let mut catalogue = catalogue();
+    catalogue.tables[0].triggers = vec!["note".into()];
+    catalogue.tables[1].triggers = vec!["touch".into()];
+    let functions = [
+        ("note", "BEGIN INSERT INTO runs VALUES (NEW.id, now()); RETURN NEW; END"),
+        ("touch", "BEGIN NEW.at := now(); RETURN NEW; END"),
+        ("latest", "SELECT max(id) FROM versions WHERE (id) > $1"),
+        (
+            "transfer",
+            "DECLARE n numeric(9, 2); BEGIN IF (latest(1) > 0) THEN UPDATE versions SET id = n; END IF; END",
+        ),
+        ("ping", "SELECT pong($1)"),
+        ("pong", "SELECT ping($1) + (SELECT count(*) FROM runs)"),
+        ("claim", "SELECT id FROM runs FOR UPDATE SKIP LOCKED"),
+        ("guard", "SELECT pg_advisory_xact_lock($1)"),
+        ("dynamic", "BEGIN EXECUTE 'DELETE FROM runs'; END"),
+        ("early", "SELECT pg_advisory_unlock($1)"),
+        ("caught", "BEGIN INSERT INTO runs VALUES (1); EXCEPTION WHEN unique_violation THEN NULL; END"),
+        ("stored", "SELECT last_value FROM numbers"),
+        ("locks", "SELECT count(*) FROM pg_locks"),
+        ("nested", "BEGIN DO $$ BEGIN END $$; END"),
+    ];
+    catalogue.functions = functions.map(|(name, text)| code(name, Some(text))).into();
+    catalogue.functions.push(code("in_c", None));
+    catalogue.views = vec![
+        code("live", Some("SELECT r.id FROM app.runs r WHERE (r.id > 0);")),
+        code("both", Some("SELECT m.id FROM (models m JOIN live USING (id));")),
+        code("dark", Some("SELECT in_c(m.id) FROM models m;")),
+    ];
+    catalogue.others = vec!["numbers".into()];
+    catalogue
+}
+
+#[test]
+fn code_reaches_what_its_text_names() {
+    let catalogue = catalogue_with_code();
+    let advisory = 1 << 60;
+    for (sql, reads, writes, changes) in [
+        ("SELECT id FROM live", 2, 0, 0),
+        ("SELECT id FROM both FOR UPDATE", 3, 3, 0),
+        ("UPDATE versions SET id = 1 FROM live WHERE versions.id = live.id", 6, 5, 4),
+        ("UPDATE models SET id = 1", 3, 7, 7),
+        ("INSERT INTO runs SELECT id FROM live", 2, 2, 2),
+        ("SELECT latest($1)", 4, 0, 0),
+        ("SELECT * FROM latest(1) AS l (id), runs", 6, 0, 0),
+        // What it writes may cascade, and lead to other rows.
+        ("SELECT transfer(1, 2)", 4, 5, 4),
+        ("SELECT ping(1)", 2, 0, 0),
+        ("SELECT claim()", 2, 2, 0),
+        ("SELECT guard(1)", 0, advisory, 0),
+    ] {
+        let reach = of(sql, &catalogue);
+        assert_eq!((reach.reads, reach.writes, reach.changes), (reads, writes, changes), "{sql}");
+        assert!(reach.by_code && !reach.counts, "{sql}");
+    }
+    assert!(of("SELECT claim()", &catalogue).tries);
+    assert!(!of("SELECT 1 FROM models", &catalogue).by_code);
+    assert!(!of("UPDATE runs SET id = 1", &catalogue).by_code, "its trigger touches the row only");
+}
+
+#[test]
+fn what_only_touches_the_row_that_is_written_says_which_columns() {
+    let mut catalogue = catalogue_with_code();
+    let bodies = [
+        ("BEGIN NEW.at := now(); RETURN NEW; END", Some("at")),
+        ("BEGIN IF NEW.\"Kind\" = 'a' THEN NEW.n = OLD.n + 1; END IF; RETURN NEW; END", Some("kind n")),
+        ("BEGIN RETURN NEW; END", Some("")),
+        ("BEGIN IF NEW.n < 0 THEN RETURN NULL; END IF; RETURN NEW; END", None),
+        ("BEGIN NEW := OLD; RETURN NEW; END", None),
+        ("BEGIN SELECT 1, 2 INTO NEW; RETURN NEW; END", None),
+        ("BEGIN NEW.n := (SELECT max(id) FROM runs); RETURN NEW; END", None),
+        ("BEGIN NEW.n := nextval('numbers'); RETURN NEW; END", None),
+        ("BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END", None),
+        ("BEGIN NEW.n := latest(1); RETURN NEW; END", None),
+        ("BEGIN EXECUTE 'DELETE FROM runs'; RETURN NEW; END", None),
+    ];
+    for (body, expected) in bodies {
+        catalogue.functions[1] = code("touch", Some(body));
+        let found = touched(&catalogue, "touch").map(|columns| columns.join(" "));
+        assert_eq!(found.as_deref(), expected, "{body}");
+    }
+    assert_eq!(touched(&catalogue, "in_c"), None);
+    assert_eq!(touched(&catalogue, "nobody's"), None);
+}
+
+#[test]
+fn canary_code_that_may_do_more_than_its_text_names_may_touch_anything() {
+    let catalogue = catalogue_with_code();
+    for sql in [
+        "SELECT dynamic()",
+        "SELECT early(1)",
+        "SELECT caught()",
+        "SELECT stored()",
+        "SELECT locks()",
+        "SELECT nested()",
+        "SELECT in_c(1)",
+        "SELECT id FROM dark",
+        "UPDATE live SET id = 1",
+        "INSERT INTO live VALUES (1)",
+        "SELECT id FROM numbers",
+    ] {
+        assert!(of(sql, &catalogue).is_anything(), "{sql}");
     }
 }

@@ -34,12 +34,14 @@ pub(super) const HARMLESS: [&str; 9] = [
 
 /// What may stand before a parenthesis and is no function: words of the language, those of its functions that have a
 /// syntax of their own, and types that take a length.
+/// PL/pgSQL's are among them.
 pub(super) const SYNTAX: &[&str] = &[
     "all",
     "and",
     "any",
     "array",
     "as",
+    "assert",
     "between",
     "bit",
     "by",
@@ -55,6 +57,8 @@ pub(super) const SYNTAX: &[&str] = &[
     "decimal",
     "distinct",
     "else",
+    "elseif",
+    "elsif",
     "except",
     "exists",
     "extract",
@@ -66,6 +70,7 @@ pub(super) const SYNTAX: &[&str] = &[
     "group",
     "grouping",
     "having",
+    "if",
     "ilike",
     "in",
     "insert",
@@ -92,6 +97,7 @@ pub(super) const SYNTAX: &[&str] = &[
     "overlay",
     "partition",
     "position",
+    "return",
     "returning",
     "rollup",
     "row",
@@ -113,9 +119,40 @@ pub(super) const SYNTAX: &[&str] = &[
     "varying",
     "when",
     "where",
+    "while",
     "with",
     "within",
     "zone",
+];
+
+/// Words in the body of a function with which it may reach what it does not name, or give back what it holds before it
+/// is over.
+pub(super) const DARK: [&str; 25] = [
+    "abort",
+    "alter",
+    "analyze",
+    "call",
+    "cluster",
+    "comment",
+    "commit",
+    "constraints",
+    "copy",
+    "create",
+    "discard",
+    "drop",
+    "exception",
+    "execute",
+    "grant",
+    "import",
+    "listen",
+    "notify",
+    "prepare",
+    "refresh",
+    "reindex",
+    "revoke",
+    "rollback",
+    "unlisten",
+    "vacuum",
 ];
 
 /// Functions in whose parentheses a FROM is a part of the call.

@@ -79,7 +79,7 @@ impl<S: Subject> Lane<S> {
     /// far counts for nothing.
     pub(super) async fn stopped_at_change(&mut self) -> Result<(), LaneError> {
         self.kept.change_tables = true;
-        self.observer.wrote(catalogue::ANYTHING, 0);
+        self.observer.wrote(catalogue::ANYTHING, None);
         self.renew().await
     }
 }

@@ -50,7 +50,7 @@ impl<S: Subject> Lane<S> {
         for (id, op) in ops {
             let alone = tokio::time::timeout(self.options.limits.step, self.alone(*id, op)).await;
             let Ok(outcome) = alone else {
-                self.observer.wrote(catalogue::ANYTHING, 0);
+                self.observer.wrote(catalogue::ANYTHING, None);
                 self.replace_sessions().await?;
                 return Err(LaneError::SerialHang {
                     op: *id,

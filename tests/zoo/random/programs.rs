@@ -38,10 +38,32 @@ pub const SCHEMA: &str = "
     INSERT INTO m VALUES (1, 0), (2, 0);
     CREATE TABLE w (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, at timestamptz NOT NULL DEFAULT '2020-01-01',
         tags int[] NOT NULL DEFAULT '{}', doc jsonb NOT NULL DEFAULT '{}');
-    INSERT INTO w (id) VALUES (1), (2)";
+    INSERT INTO w (id) VALUES (1), (2);
+    CREATE TABLE x (id int PRIMARY KEY, v int NOT NULL, at timestamptz NOT NULL DEFAULT '2020-01-01');
+    CREATE TABLE y (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, xid int NOT NULL REFERENCES x ON DELETE CASCADE);
+    CREATE TABLE z (n int NOT NULL);
+    CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.at := now(); RETURN NEW; END $$;
+    CREATE TRIGGER touch BEFORE UPDATE ON x FOR EACH ROW EXECUTE FUNCTION touch();
+    CREATE FUNCTION count_up() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN UPDATE z SET n = n + 1; RETURN NULL; END $$;
+    CREATE TRIGGER count_up AFTER INSERT OR DELETE ON y FOR EACH ROW EXECUTE FUNCTION count_up();
+    CREATE FUNCTION transfer(a int, b int) RETURNS int LANGUAGE plpgsql AS $$
+        DECLARE had int;
+        BEGIN
+            SELECT v INTO had FROM x WHERE id = a FOR UPDATE;
+            IF (had > 0) THEN UPDATE x SET v = v - 1 WHERE id = a; END IF;
+            UPDATE x SET v = v + 1 WHERE id = b;
+            RETURN (SELECT sum(v) FROM x);
+        END $$;
+    CREATE FUNCTION total() RETURNS int LANGUAGE sql AS 'SELECT sum(v)::int + (SELECT n FROM z) FROM x';
+    CREATE FUNCTION free() RETURNS int LANGUAGE sql AS
+        'SELECT id FROM x WHERE v = 0 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED';
+    CREATE VIEW owing AS SELECT x.id, x.v, count(y.id)::int AS n FROM x LEFT JOIN y ON y.xid = x.id GROUP BY x.id;
+    INSERT INTO x VALUES (1, 0), (2, 1);
+    INSERT INTO z VALUES (0)";
 
 /// Statements, by what they are about. `{k}` is one of two keys, `{r}` one of three, `{v}` what was read last, plus one.
-const FAMILIES: [&[&str]; 13] = [
+const FAMILIES: [&[&str]; 14] = [
     &[
         "SELECT v FROM p WHERE id = {k}",
         "SELECT v FROM p WHERE id = $1",
@@ -222,6 +244,25 @@ const FAMILIES: [&[&str]; 13] = [
         "MERGE INTO w USING (SELECT {k} AS id) x ON w.id = x.id WHEN MATCHED AND (w.n > 0) THEN DELETE \
          WHEN NOT MATCHED THEN INSERT (id, n) VALUES (x.id, 9)",
         "UPDATE p SET v = v + 1 WHERE id = {k}",
+    ],
+    // Code in the database whose text says what it reaches.
+    &[
+        "UPDATE x SET v = v + 1 WHERE id = {k}",
+        "UPDATE x SET v = {v} WHERE id = {k}",
+        "SELECT v FROM x WHERE id = {k}",
+        "SELECT v FROM x WHERE id = {k} FOR UPDATE",
+        "SELECT transfer({k}, 3 - {k})",
+        "SELECT total()",
+        "SELECT free()",
+        "SELECT n FROM owing WHERE id = {k}",
+        "SELECT v, n FROM owing ORDER BY id",
+        "INSERT INTO y (xid) VALUES ({k})",
+        "DELETE FROM y WHERE xid = {k}",
+        "DELETE FROM x WHERE id = {k}",
+        "SELECT n FROM z",
+        "UPDATE z SET n = n + 10",
+        "UPDATE p SET v = v + total() WHERE id = {k}",
+        "SELECT v FROM p WHERE id = {k}",
     ],
 ];
 
