@@ -21,7 +21,9 @@ pub(super) fn accesses(sql: &str, reach: Reach, catalogue: &Catalogue) -> Vec<Ac
         return Vec::new();
     }
     if reach.by_code {
-        return vec![Access::to(Kind::Scan, reach.reads & TABLES), Access::to(Kind::Any, reach.writes)];
+        let (reads, writes) =
+            (Access::to(Kind::Scan, reach.reads & TABLES), Access::to(Kind::Any, reach.writes));
+        return [reads, writes].into_iter().filter(|access| access.things != 0).collect();
     }
     let mut narrowed = Narrowed { found: Vec::new(), reads: reach.reads & TABLES, writes: reach.writes };
     let statement = Statement::new(sql, catalogue);

@@ -83,7 +83,7 @@ const SEQUENCES: u64 = 1 << 61;
 pub(super) fn of(sql: &str, catalogue: &Catalogue) -> Reach {
     let tokens = tokens(sql);
     let statements: Vec<_> = tokens.split(|token| token == ";").filter(|one| !one.is_empty()).collect();
-    let mut reader = Reader { catalogue, read: Vec::new() };
+    let mut reader = Reader { catalogue, reading: Vec::new() };
     let all = statements.iter().map(|one| reader.statement(one)).fold(Reach::NOTHING, Reach::and);
     if all.is_anything() {
         return Reach::ANYTHING;
@@ -95,8 +95,8 @@ pub(super) fn of(sql: &str, catalogue: &Catalogue) -> Reach {
 /// Reads a text, and what stands behind the names in it.
 struct Reader<'a> {
     catalogue: &'a Catalogue,
-    /// The views and functions that have been read: what they reach counts already.
-    read: Vec<&'a str>,
+    /// The views and functions that are being read: what they reach counts already.
+    reading: Vec<&'a str>,
 }
 
 /// Words and quoted names in small letters, these with their quotes: they are no words of the language. Marks, each by

@@ -39,8 +39,8 @@ impl Reader<'_> {
 }
 
 impl<'a> Reader<'a> {
-    /// What `all` of this name reach, each read as `read` does. What has been read before adds nothing; what has no text,
-    /// or is not there, may do anything.
+    /// What `all` of this name reach, each read as `read` does. What leads to itself adds nothing; what has no text, or is
+    /// not there, may do anything.
     fn code(
         &mut self,
         all: &'a [CodeFacts],
@@ -50,14 +50,16 @@ impl<'a> Reader<'a> {
         let named: Vec<&'a CodeFacts> = all.iter().filter(|code| code.name == name).collect();
         let by_code = Reach { counts: false, by_code: true, ..Reach::NOTHING };
         let Some(first) = named.first() else { return Reach::ANYTHING };
-        if self.read.iter().any(|read| std::ptr::eq(*read, first.name.as_str())) {
+        if self.reading.iter().any(|reading| std::ptr::eq(*reading, first.name.as_str())) {
             return by_code;
         }
-        self.read.push(&first.name);
-        named.into_iter().fold(by_code, |reach, code| match &code.text {
+        self.reading.push(&first.name);
+        let reach = named.into_iter().fold(by_code, |reach, code| match &code.text {
             Some(text) => reach.and(read(self, &tokens(text))),
             None => Reach::ANYTHING,
-        })
+        });
+        self.reading.pop();
+        reach
     }
 
     fn view(&mut self, query: &[String]) -> Reach {
@@ -69,7 +71,9 @@ impl<'a> Reader<'a> {
         let catalogue = self.catalogue;
         let has = |words: &[&str]| body.iter().any(|token| words.contains(&token.as_str()));
         let names = Names::of(body, catalogue);
-        if is_dark(body, catalogue) || names.call_strangers() {
+        // What is written to a view may go elsewhere.
+        let writes_views = has(&["insert", "update", "delete", "merge"]) && names.views().next().is_some();
+        if is_dark(body, catalogue) || names.call_strangers() || writes_views {
             return Reach::ANYTHING;
         }
         let views = self.views(&names);

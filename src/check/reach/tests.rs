@@ -206,6 +206,7 @@ fn catalogue_with_code() -> Catalogue {
         ("caught", "BEGIN INSERT INTO runs VALUES (1); EXCEPTION WHEN unique_violation THEN NULL; END"),
         ("stored", "SELECT last_value FROM numbers"),
         ("locks", "SELECT count(*) FROM pg_locks"),
+        ("through", "INSERT INTO live VALUES ($1)"),
         ("nested", "BEGIN DO $$ BEGIN END $$; END"),
     ];
     catalogue.functions = functions.map(|(name, text)| code(name, Some(text))).into();
@@ -235,6 +236,7 @@ fn code_reaches_what_its_text_names() {
         ("SELECT transfer(1, 2)", 4, 5, 4),
         ("SELECT ping(1)", 2, 0, 0),
         ("SELECT claim()", 2, 2, 0),
+        ("SELECT id FROM live; SELECT id FROM live FOR UPDATE", 2, 2, 0),
         ("SELECT guard(1)", 0, advisory, 0),
     ] {
         let reach = of(sql, &catalogue);
@@ -280,6 +282,7 @@ fn canary_code_that_may_do_more_than_its_text_names_may_touch_anything() {
         "SELECT caught()",
         "SELECT stored()",
         "SELECT locks()",
+        "SELECT through(1)",
         "SELECT nested()",
         "SELECT in_c(1)",
         "SELECT id FROM dark",
