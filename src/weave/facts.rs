@@ -87,13 +87,13 @@ const REFERENCES: &str = "
 SELECT f.conrelid::int8 AS oid, f.confrelid::int8 AS refers_to, f.conkey AS own, f.confkey AS theirs
   FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid::int8 = ANY($1) ORDER BY f.oid";
 
-/// The functions that depend on their arguments only, and whether code may run that no statement
-/// names: operators, casts, functions behind domains, functions that take a row and so can be written like a column. What
-/// extensions bring counts as harmless here where it has no name, or says that it is immutable. Of the server's own stable
-/// functions some look at transactions or tables: of these we know the names.
+/// The functions that depend on their arguments only, and whether code may run that no statement names: operators, casts,
+/// functions behind domains, functions that take a row and so can be written like a column. What extensions bring counts as
+/// harmless here where it has no name, or says that it is immutable. Of the server's own stable functions some look at
+/// transactions or tables: of these we know the names.
 const CODE: &str = "
 WITH every AS (
-    SELECT p.oid, p.proname::text AS name, p.oid::int8 < $1 AS is_servers,
+    SELECT p.proname::text AS name,
            p.provolatile = 'i' AND (p.oid::int8 < $1
              OR EXISTS (SELECT FROM pg_depend e
                          WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e'))
