@@ -116,7 +116,10 @@ impl<'a> Names<'a> {
 
     /// Whether a name stands at `at`, before a parenthesis, and is none that is given there.
     fn is_call(&self, at: usize) -> bool {
-        self.is_name(at) && self.word(at + 1) == "(" && !self.is_alias(at)
+        let end = || self.opening.iter().position(|opens| *opens == Some(at + 1));
+        // WITH gives names with columns, too.
+        let is_given = || end().and_then(|end| self.given_by_with(end + 1)).is_some();
+        self.is_name(at) && self.word(at + 1) == "(" && !self.is_alias(at) && !is_given()
     }
 
     fn calls_a_strange_function(&self, at: usize) -> bool {
@@ -127,7 +130,6 @@ impl<'a> Names<'a> {
             || is_advisory(name)
             || self.catalogue.harmless.contains(name)
             || self.is_table(at)
-            || self.common.contains(&name)
             || self.is_own(name)
             || self.word(at + 2) == "select";
         self.is_call(at) && !is_known
@@ -152,11 +154,14 @@ impl<'a> Names<'a> {
         // A schema may stand before the name.
         let name = if self.word(at + 1) == "." { at + 2 } else { at };
         let is_query = ["select", "values", "with", "set"].contains(&self.word(name));
-        // What is written through a view is not known, and neither is a function's name where there must be a relation.
-        let is_read = place == Place::From
-            && (self.word(name + 1) == "(" || self.catalogue.has_view(unquoted(self.word(name))));
-        let is_common = self.common.contains(&unquoted(self.word(name)));
-        let is_known = is_query || is_read || is_common || self.is_table(name);
+        let called = unquoted(self.word(name));
+        let (is_view, is_read) = (self.catalogue.has_view(called), place == Place::From);
+        // What is written through a view is not known, and what is no table may have the name of one in another schema.
+        let is_relation = (self.is_table(name) || is_view)
+            && (is_read || !is_view)
+            && !self.catalogue.others.iter().any(|other| other == called);
+        let is_function = is_read && self.word(name + 1) == "(";
+        let is_known = is_query || is_function || self.common.contains(&called) || is_relation;
         self.is_name(name) && !is_known
     }
 

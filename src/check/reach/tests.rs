@@ -275,7 +275,9 @@ fn what_only_touches_the_row_that_is_written_says_which_columns() {
 
 #[test]
 fn canary_code_that_may_do_more_than_its_text_names_may_touch_anything() {
-    let catalogue = catalogue_with_code();
+    let mut catalogue = catalogue_with_code();
+    catalogue.views.push(code("versions", Some("SELECT r.id FROM runs r;")));
+    catalogue.others.push("models".into());
     for sql in [
         "SELECT dynamic()",
         "SELECT early(1)",
@@ -289,7 +291,13 @@ fn canary_code_that_may_do_more_than_its_text_names_may_touch_anything() {
         "UPDATE live SET id = 1",
         "INSERT INTO live VALUES (1)",
         "SELECT id FROM numbers",
+        // A relation of another schema may have the name of a table.
+        "INSERT INTO versions VALUES (1)",
+        "SELECT id FROM models",
+        // Only what WITH gives a name is no call.
+        "WITH lo_creat (n) AS (SELECT 1) SELECT n, lo_creat(1) FROM lo_creat",
     ] {
         assert!(of(sql, &catalogue).is_anything(), "{sql}");
     }
+    assert_eq!(of("SELECT id FROM versions", &catalogue).reads, 6);
 }
