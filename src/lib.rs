@@ -206,6 +206,7 @@
 #![cfg_attr(loom, allow(dead_code, reason = "what runs the core is no part of that build"))]
 
 mod ddl;
+mod snapshot;
 mod sql_text;
 
 #[cfg(not(loom))]

@@ -11,6 +11,7 @@ pub(super) use self::code::touched;
 use self::names::Names;
 use self::words::{NOTHING, SEQUENCE_FUNCTIONS};
 use super::catalogue::{Catalogue, Draws, TABLES, Tables};
+use crate::snapshot;
 use crate::sql_text::{Piece, pieces};
 
 /// Things that a statement may read and write, one bit a thing.
@@ -30,11 +31,21 @@ pub(super) struct Reach {
     pub(super) counts: bool,
     /// Code in the database does some of it, and what it does to rows its own text does not tell.
     pub(super) by_code: bool,
+    /// It takes a snapshot, whatever it reads.
+    pub(super) snapshot: bool,
 }
 
 impl Reach {
-    pub(super) const NOTHING: Self =
-        Self { reads: 0, writes: 0, changes: 0, excludes: 0, tries: false, counts: true, by_code: false };
+    pub(super) const NOTHING: Self = Self {
+        reads: 0,
+        writes: 0,
+        changes: 0,
+        excludes: 0,
+        tries: false,
+        counts: true,
+        by_code: false,
+        snapshot: false,
+    };
     pub(super) const ANYTHING: Self = Self {
         reads: u64::MAX,
         writes: u64::MAX,
@@ -43,6 +54,7 @@ impl Reach {
         tries: true,
         counts: false,
         by_code: false,
+        snapshot: true,
     };
 
     /// Whether it is so little understood that it may touch anything.
@@ -59,6 +71,7 @@ impl Reach {
             tries: self.tries || other.tries,
             counts: self.counts && other.counts,
             by_code: self.by_code || other.by_code,
+            snapshot: self.snapshot || other.snapshot,
         }
     }
 
@@ -85,11 +98,12 @@ pub(super) fn of(sql: &str, catalogue: &Catalogue) -> Reach {
     let statements: Vec<_> = tokens.split(|token| token == ";").filter(|one| !one.is_empty()).collect();
     let mut reader = Reader { catalogue, reading: Vec::new() };
     let all = statements.iter().map(|one| reader.statement(one)).fold(Reach::NOTHING, Reach::and);
+    let snapshot = snapshot::is_taken(sql);
     if all.is_anything() {
-        return Reach::ANYTHING;
+        return Reach { snapshot, ..Reach::ANYTHING };
     }
     // Of several statements, the tag tells about one.
-    Reach { counts: all.counts && statements.len() == 1, ..all }
+    Reach { counts: all.counts && statements.len() == 1, snapshot, ..all }
 }
 
 /// Reads a text, and what stands behind the names in it.
@@ -165,6 +179,7 @@ impl Reader<'_> {
             tries: has(&["nowait", "skip"]) || begins("pg_try_advisory"),
             counts: counts_what_it_locks(first, tokens, locked),
             by_code: false,
+            snapshot: false,
         };
         own.and(code)
     }

@@ -17,6 +17,7 @@ use super::followed::{
 use super::note::{Note, Seen};
 use crate::history::{Statement, Transaction};
 use crate::isolation::Isolation;
+use crate::snapshot;
 
 /// Follows the rows of a run at `isolation` from what lay in the tables before it.
 pub fn follow(catalog: Catalog, isolation: Isolation, lying: Vec<Lying>, notes: &[Note]) -> Followed {
@@ -189,7 +190,7 @@ impl Follower {
         });
         self.control(at, note.connection, txn, statement);
         let transaction = &mut self.out.transactions[txn];
-        if transaction.snapshot.is_none() && takes_snapshot(&statement.sql) {
+        if transaction.snapshot.is_none() && snapshot::is_taken(&statement.sql) {
             transaction.snapshot = Some(sent);
         }
     }
@@ -291,30 +292,6 @@ impl Follower {
         }
         self.out
     }
-}
-
-/// Whether a statement takes a snapshot of the data.
-fn takes_snapshot(sql: &str) -> bool {
-    const WITHOUT: &[&str] = &[
-        "BEGIN",
-        "START",
-        "SET",
-        "RESET",
-        "SHOW",
-        "SAVEPOINT",
-        "RELEASE",
-        "ROLLBACK",
-        "ABORT",
-        "COMMIT",
-        "END",
-        "LOCK",
-        "DEALLOCATE",
-        "LISTEN",
-        "UNLISTEN",
-        "NOTIFY",
-        "DISCARD",
-    ];
-    words(sql).first().is_some_and(|first| !WITHOUT.contains(&first.as_str()))
 }
 
 /// The level that is asked for.

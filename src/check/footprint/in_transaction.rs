@@ -90,10 +90,11 @@ pub(super) fn in_transaction(numbers: &[usize], steps: &[Step], level: Level, fo
             });
         }
         undone_or_done.extend(print.accesses.iter().filter(|access| !access.kind.reads()).cloned());
-        let acts = print.reads | print.writes != 0;
+        let sees = print.statements.iter().any(|reach| reach.snapshot);
         print.keeps_snapshot = level.is_none_or(|level| !at_once(level));
-        print.takes_snapshot = !has_snapshot && acts && print.keeps_snapshot;
-        has_snapshot |= acts;
+        print.takes_snapshot = !has_snapshot && sees && print.keeps_snapshot;
+        // One that fails may do so before it takes it.
+        has_snapshot |= sees && !failed;
         print.sees = match level {
             Some(level) if at_once(level) => print.accesses.clone(),
             Some(_) => {
@@ -119,7 +120,7 @@ pub(super) fn in_transaction(numbers: &[usize], steps: &[Step], level: Level, fo
         if over || failed {
             print.frees = read;
         }
-        let acts = print.reads | print.writes != 0 || over;
+        let acts = sees || print.reads | print.writes != 0 || over;
         if acts && is_serializable {
             print.serializable.push(Part {
                 of: found.serializable.len(),

@@ -96,6 +96,7 @@ impl<'a> Reader<'a> {
             tries: has(&["nowait", "skip"]) || body.iter().any(|token| token.starts_with("pg_try_advisory")),
             counts: false,
             by_code: true,
+            snapshot: false,
         };
         own.and(views).and(self.functions(&names)).and(self.triggers(changes))
     }

@@ -5,7 +5,7 @@ use pgweave::explore::program::Program;
 use super::{at_each_level, compared};
 
 /// A session an entry, its statements apart by `; `.
-const PROGRAMS: [&[&str]; 6] = [
+const PROGRAMS: [&[&str]; 8] = [
     // A lock that ends without a change counted as seen by a snapshot.
     &[
         "BEGIN; SELECT v FROM r WHERE id = 0; SELECT v FROM r WHERE id = 0 FOR UPDATE SKIP LOCKED; COMMIT",
@@ -41,6 +41,12 @@ const PROGRAMS: [&[&str]; 6] = [
     &[
         "BEGIN; SELECT pg_advisory_lock(2); ROLLBACK",
         "BEGIN; SELECT pg_advisory_lock(1); SELECT pg_advisory_unlock(2)::int; COMMIT",
+    ],
+    // What reads no table counted as taking no snapshot, and what locks one as taking it.
+    &["BEGIN; SELECT 1; SELECT v FROM p WHERE id = 1; COMMIT", "UPDATE p SET v = v + 1 WHERE id = 1"],
+    &[
+        "BEGIN; LOCK TABLE h IN SHARE MODE; SELECT v FROM p WHERE id = 1; COMMIT",
+        "UPDATE p SET v = v + 1 WHERE id = 1",
     ],
 ];
 

@@ -164,8 +164,10 @@ const FAMILIES: [&[&str]; 14] = [
         "SELECT sum(v)::int FROM r",
         "SELECT pg_advisory_xact_lock({r})",
     ],
-    // Tables are kept from others, whole.
+    // Tables are kept from others, whole, and snapshots are taken without them.
     &[
+        "SELECT 1",
+        "NOTIFY told",
         "LOCK TABLE h IN ACCESS EXCLUSIVE MODE",
         "LOCK TABLE h IN SHARE MODE",
         "TRUNCATE h",
