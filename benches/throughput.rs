@@ -3,6 +3,9 @@
 //! clients, and the same code on as many connections of its own, all at once. What the code reaches without a gate is what
 //! no gate can exceed: it is the client's own share of the distance to pgbench.
 //!
+//! pgbench is run twice: as it comes, when the server plans each statement anew, and with statements that are prepared, as
+//! those of the cases are.
+//!
 //! `cargo bench --bench throughput [-- --lanes N --seconds S]`
 //!
 //! A case is the whole of it: the tables are put back, every statement is held, released and settled, the history is
@@ -93,14 +96,19 @@ fn main() {
     let server = on_a_runtime(async { shared_server().await.expect("a server") });
     println!("PostgreSQL {}, {lanes} lanes, {seconds} s each\n", server.version() / 10_000);
     for workload in &WORKLOADS {
-        let pgbench = pgbench(&server, workload, lanes, seconds);
+        let pgbench = ["simple", "prepared"].map(|mode| pgbench(&server, workload, lanes, seconds, mode));
         let ungated = without_a_gate(&server, workload, lanes, seconds);
         for judging in [Judging::Off, Judging::On] {
             let rate = cases_a_second(&server, workload, lanes, seconds, judging);
             let judged = if judging == Judging::On { ", judged" } else { "" };
             let mut line = format!("{:<28}{rate:>8.0} cases/s", format!("{}{judged}", workload.name));
             if judging == Judging::Off {
-                for (reached, by) in [(pgbench, "pgbench"), (Some(ungated), "the code without a gate")] {
+                let [simple, prepared] = pgbench;
+                for (reached, by) in [
+                    (simple, "pgbench"),
+                    (prepared, "pgbench -M prepared"),
+                    (Some(ungated), "the code without a gate"),
+                ] {
                     let Some(reached) = reached else { continue };
                     let share = rate / reached * 100.0;
                     write!(line, "   {share:.0} % of {by} ({reached:.0})").expect("a string");
@@ -217,9 +225,9 @@ async fn lane(
     rate
 }
 
-/// What pgbench reaches with the same statements and as many clients, in cases of three transactions a second. None where
-/// pgbench is not beside the server's binaries.
-fn pgbench(server: &Arc<Server>, workload: &Workload, lanes: usize, seconds: u64) -> Option<f64> {
+/// What pgbench reaches with the same statements and as many clients, in cases of three transactions a second, where it sends
+/// them in that mode. None where pgbench is not beside the server's binaries.
+fn pgbench(server: &Arc<Server>, workload: &Workload, lanes: usize, seconds: u64, mode: &str) -> Option<f64> {
     let Endpoint::Unix { folder, port } = server.endpoint() else { return None };
     let database = on_a_runtime(async {
         let database = server.create_database().await.expect("a database");
@@ -244,7 +252,7 @@ fn pgbench(server: &Arc<Server>, workload: &Workload, lanes: usize, seconds: u64
     let file = std::env::temp_dir().join(format!("pgweave-bench-{}.sql", std::process::id()));
     std::fs::write(&file, script).expect("a script");
     let ran = std::process::Command::new(pgbench_binary())
-        .args(["-n", "-M", "prepared", "-j", "2", "-c", &clients.to_string(), "-T", &seconds.to_string()])
+        .args(["-n", "-M", mode, "-j", "2", "-c", &clients.to_string(), "-T", &seconds.to_string()])
         .args(["-h", &folder.display().to_string(), "-p", &port.to_string(), "-U", server.user()])
         .args(["-f", &file.display().to_string(), database.name()])
         .output();
