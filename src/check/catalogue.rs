@@ -51,8 +51,17 @@ pub struct TableFacts {
     /// Whether writing to it may run code that is not known: functions in defaults and checks, constraints and triggers
     /// that are deferred.
     pub code_on_write: bool,
-    /// The functions of its other triggers, by name and without a schema, in small letters.
-    pub triggers: Vec<String>,
+    /// Its other triggers.
+    pub triggers: Vec<TriggerFacts>,
+}
+
+/// A trigger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TriggerFacts {
+    /// The function that it calls, by name and without a schema, in small letters.
+    pub function: String,
+    /// Whether that is called before the row is written, and so decides what is.
+    pub before: bool,
 }
 
 /// One column.
@@ -198,9 +207,9 @@ impl Catalogue {
         }
     }
 
-    /// What the triggers of `tables` call.
-    pub(super) fn triggers(&self, tables: Tables) -> impl Iterator<Item = &str> {
-        self.among(tables).flat_map(|table| &table.triggers).map(String::as_str)
+    /// The triggers of `tables`.
+    pub(super) fn triggers(&self, tables: Tables) -> impl Iterator<Item = &TriggerFacts> {
+        self.among(tables).flat_map(|table| &table.triggers)
     }
 
     /// Whether a view has this name.

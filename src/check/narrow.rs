@@ -10,7 +10,7 @@ use std::ops::Range;
 use self::clauses::{Statement, is_one};
 use super::access::{Access, Kind, Rows, Value};
 use super::catalogue::{Catalogue, ColumnKind, ReferenceFacts, TABLES, TableFacts, Tables};
-use super::reach::{ADVISORY_LOCKS, Reach, touched};
+use super::reach::{ADVISORY_LOCKS, NOTIFICATIONS, Reach, touched};
 
 /// What the statement `sql` does to rows. All of it together is no more than `reach`.
 pub(super) fn accesses(sql: &str, reach: Reach, catalogue: &Catalogue) -> Vec<Access> {
@@ -20,12 +20,14 @@ pub(super) fn accesses(sql: &str, reach: Reach, catalogue: &Catalogue) -> Vec<Ac
     if reach == Reach::NOTHING {
         return Vec::new();
     }
+    // One that is sent is in nobody's way who sends one.
+    let notified = Access::to(Kind::KeyShare, reach.writes & NOTIFICATIONS);
+    let (reads, writes) = (reach.reads & TABLES, reach.writes & !NOTIFICATIONS);
     if reach.by_code {
-        let (reads, writes) =
-            (Access::to(Kind::Scan, reach.reads & TABLES), Access::to(Kind::Any, reach.writes));
-        return [reads, writes].into_iter().filter(|access| access.things != 0).collect();
+        let all = [Access::to(Kind::Scan, reads), Access::to(Kind::Any, writes), notified];
+        return all.into_iter().filter(|access| access.things != 0).collect();
     }
-    let mut narrowed = Narrowed { found: Vec::new(), reads: reach.reads & TABLES, writes: reach.writes };
+    let mut narrowed = Narrowed { found: Vec::new(), reads, writes };
     let statement = Statement::new(sql, catalogue);
     if !statement.has(&[";", "with", "nextval", "setval", "currval", "lastval"]) {
         statement.narrow(&mut narrowed);
@@ -39,6 +41,9 @@ pub(super) fn accesses(sql: &str, reach: Reach, catalogue: &Catalogue) -> Vec<Ac
     }
     if writes != 0 {
         found.push(Access::to(Kind::Any, writes));
+    }
+    if notified.things != 0 {
+        found.push(notified);
     }
     found
 }
@@ -198,7 +203,7 @@ impl Statement<'_> {
     /// The columns to which triggers may give other values, whatever the statement gives them.
     fn touched(&self, table: usize) -> Vec<usize> {
         let facts = &self.catalogue.tables[table];
-        let names = facts.triggers.iter().filter_map(|name| touched(self.catalogue, name)).flatten();
+        let names = facts.triggers.iter().filter_map(|trigger| touched(self.catalogue, trigger)).flatten();
         names.filter_map(|name| facts.column(&name)).collect()
     }
 

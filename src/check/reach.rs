@@ -9,7 +9,7 @@ mod words;
 
 pub(super) use self::code::touched;
 use self::names::Names;
-use self::words::{NOTHING, SEQUENCE_FUNCTIONS};
+use self::words::{NOTHING, NOTIFY, SEQUENCE_FUNCTIONS};
 use super::catalogue::{Catalogue, Draws, TABLES, Tables};
 use crate::snapshot;
 use crate::sql_text::{Piece, pieces};
@@ -91,6 +91,8 @@ impl Reach {
 
 pub(super) const ADVISORY_LOCKS: u64 = 1 << 60;
 const SEQUENCES: u64 = 1 << 61;
+/// What waits for notifications is not understood, and the sequence of several that nobody waits for does not matter.
+pub(super) const NOTIFICATIONS: u64 = 1 << 62;
 
 /// What the text of one statement or more may touch.
 pub(super) fn of(sql: &str, catalogue: &Catalogue) -> Reach {
@@ -152,8 +154,16 @@ impl Reader<'_> {
             // DISCARD ALL gives back the advisory locks that outlive transactions.
             return Reach { writes: ADVISORY_LOCKS, counts: false, ..Reach::NOTHING };
         }
-        let known =
-            ["select", "values", "table", "with", "insert", "update", "delete", "merge", "truncate", "lock"];
+        if first == "notify" {
+            return Reach { writes: NOTIFICATIONS, ..Reach::NOTHING };
+        }
+        if first == "copy" {
+            return as_query(tokens).map_or(Reach::ANYTHING, |query| self.statement(&query));
+        }
+        let known = [
+            "select", "values", "table", "with", "insert", "update", "delete", "merge", "truncate", "lock",
+            "call",
+        ];
         let names = Names::of(tokens, catalogue);
         if !known.contains(&first) || catalogue.hidden_code || names.are_strange() {
             return Reach::ANYTHING;
@@ -173,7 +183,11 @@ impl Reader<'_> {
         let locked = locked(tokens, named | views.reads);
         let own = Reach {
             reads: named,
-            writes: written | locked | advisory | drawn(written, has(&SEQUENCE_FUNCTIONS), catalogue),
+            writes: written
+                | locked
+                | advisory
+                | notified(tokens)
+                | drawn(written, has(&SEQUENCE_FUNCTIONS), catalogue),
             changes: changed,
             excludes: if ["truncate", "lock"].contains(&first) { written } else { 0 },
             tries: has(&["nowait", "skip"]) || begins("pg_try_advisory"),
@@ -182,6 +196,23 @@ impl Reader<'_> {
             snapshot: false,
         };
         own.and(code)
+    }
+}
+
+/// What a COPY from or to the client does, as a statement that does the same to rows.
+fn as_query(copy: &[String]) -> Option<Vec<String>> {
+    let is = |at: usize, words: [&str; 2]| copy.get(at..at + 2).is_some_and(|pair| pair == words);
+    let way = (0..copy.len()).find(|at| is(*at, ["from", "stdin"]) || is(*at, ["to", "stdout"]))?;
+    let (what, options) = (&copy[1..way], &copy[way + 2..]);
+    if options.iter().any(|option| option == "where") {
+        return None;
+    }
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let names = what.iter().take_while(|token| *token != "(").cloned();
+    match (copy[way].as_str(), what.first()?.as_str()) {
+        ("to", "(") => Some(what[1..what.len() - 1].to_vec()),
+        ("to", _) => Some(words(&["select", "from"]).into_iter().chain(names).collect()),
+        _ => Some([words(&["insert", "into"]), what.to_vec(), words(&["values"])].concat()),
     }
 }
 
@@ -236,6 +267,11 @@ fn drawn(written: Tables, by_name: bool, catalogue: &Catalogue) -> u64 {
         false if catalogue.shares_sequences() && draw & written != 0 => SEQUENCES,
         false => 0,
     }
+}
+
+/// What it means that notifications are sent.
+fn notified(tokens: &[String]) -> u64 {
+    if tokens.iter().any(|token| [NOTIFY, "notify"].contains(&unquoted(token))) { NOTIFICATIONS } else { 0 }
 }
 
 fn has_advisory(tokens: &[String]) -> bool {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use sqlx::{PgConnection, Row};
 
 use crate::check::catalogue::{
-    Catalogue, CodeFacts, ColumnFacts, ColumnKind, Draws, ReferenceFacts, TableFacts, UniqueFacts,
+    Catalogue, CodeFacts, ColumnFacts, ColumnKind, Draws, ReferenceFacts, TableFacts, TriggerFacts,
+    UniqueFacts,
 };
 
 /// Objects from this number on were made by users.
@@ -34,7 +35,9 @@ SELECT c.oid::int8 AS oid,
        c.relhasrules OR c.relrowsecurity OR c.relhassubclass
          OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) AS code_on_read,
        ARRAY(SELECT lower(p.proname) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-              WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) AS triggers,
+              WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 2 <> 0) AS called_before,
+       ARRAY(SELECT lower(p.proname) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+              WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 2 = 0) AS called_after,
        EXISTS (SELECT FROM pg_trigger t
                 WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
                   AND (t.tgdeferrable
@@ -153,7 +156,13 @@ pub(super) async fn learn(
             },
             code_on_read: row.get("code_on_read"),
             code_on_write: row.get("code_on_write"),
-            triggers: row.get("triggers"),
+            triggers: [("called_before", true), ("called_after", false)]
+                .into_iter()
+                .flat_map(|(called, before)| {
+                    let functions: Vec<String> = row.get(called);
+                    functions.into_iter().map(move |function| TriggerFacts { function, before })
+                })
+                .collect(),
             ..details.remove(&oid).unwrap_or_default()
         }
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::check::catalogue::{CodeFacts, ColumnFacts, Draws, UniqueFacts};
+use crate::check::catalogue::{CodeFacts, ColumnFacts, Draws, TriggerFacts, UniqueFacts};
 use crate::check::reach;
 use crate::history::Datum;
 
@@ -94,6 +94,9 @@ fn rows_are_told_by_the_columns_that_a_statement_pins() {
         expect!["KeyShare models[], Remove versions[0=Int(7)], Insert versions[0=Int(7)]"],
     );
     check("SELECT pg_advisory_xact_lock($1)", expect!["Update lock[0=Int(7)]"]);
+    check("NOTIFY news", expect!["KeyShare 100000000000000000000000000000000000000000000000000000000000000"]);
+    check("COPY versions FROM STDIN", expect!["Scan 10, Any 11"]);
+    check("COPY models TO STDOUT", expect!["Scan 1"]);
 }
 
 #[test]
@@ -103,7 +106,7 @@ fn a_trigger_that_touches_the_row_changes_these_columns_too() {
         name: "touch".to_owned(),
         text: Some(format!("BEGIN NEW.{column} := 1; RETURN NEW; END")),
     };
-    catalogue.tables[0].triggers = vec!["touch".to_owned()];
+    catalogue.tables[0].triggers = vec![TriggerFacts { function: "touch".to_owned(), before: true }];
     catalogue.functions = vec![touching("v")];
     check_with(&catalogue, "UPDATE models SET v = 2 WHERE id = 7", expect!["Change models[0=Int(7)]"]);
     check_with(

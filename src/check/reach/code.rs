@@ -4,11 +4,12 @@
 //! might reach more than it names, such as a text that is put together and executed, may reach anything.
 
 use super::names::Names;
-use super::words::{DARK, HARMLESS, SEQUENCE_FUNCTIONS};
+use super::words::{DARK, HARMLESS, NOTIFY, SEQUENCE_FUNCTIONS};
 use super::{
-    ADVISORY_LOCKS, Reach, Reader, changed, drawn, has_advisory, is_advisory, locked, tokens, unquoted,
+    ADVISORY_LOCKS, Reach, Reader, changed, drawn, has_advisory, is_advisory, locked, notified, tokens,
+    unquoted,
 };
-use crate::check::catalogue::{Catalogue, CodeFacts, Tables};
+use crate::check::catalogue::{Catalogue, CodeFacts, Tables, TriggerFacts};
 
 impl Reader<'_> {
     /// What the views reach that are named there.
@@ -28,8 +29,16 @@ impl Reader<'_> {
     /// What the triggers reach that fire when rows of `changed` are written, but for those that only touch these.
     pub(super) fn triggers(&mut self, changed: Tables) -> Reach {
         let catalogue = self.catalogue;
-        let reaching = catalogue.triggers(changed).filter(|name| touched(catalogue, name).is_none());
-        reaching.map(|name| self.function(name)).fold(Reach::NOTHING, Reach::and)
+        let reach = |trigger: &TriggerFacts| match touched(catalogue, trigger) {
+            Some(_) => Reach { writes: self.notified_by(&trigger.function), ..Reach::NOTHING },
+            None => self.function(&trigger.function),
+        };
+        catalogue.triggers(changed).map(reach).fold(Reach::NOTHING, Reach::and)
+    }
+
+    fn notified_by(&self, function: &str) -> u64 {
+        let all = self.catalogue.functions.iter().filter(|code| code.name == function);
+        all.filter_map(|code| code.text.as_ref()).fold(0, |all, text| all | notified(&tokens(text)))
     }
 
     fn function(&mut self, name: &str) -> Reach {
@@ -90,7 +99,7 @@ impl<'a> Reader<'a> {
         let advisory = if has_advisory(body) { ADVISORY_LOCKS } else { 0 };
         let own = Reach {
             reads: named,
-            writes: written | advisory | drawn(written, has(&SEQUENCE_FUNCTIONS), catalogue),
+            writes: written | advisory | notified(body) | drawn(written, has(&SEQUENCE_FUNCTIONS), catalogue),
             changes,
             excludes,
             tries: has(&["nowait", "skip"]) || body.iter().any(|token| token.starts_with("pg_try_advisory")),
@@ -102,10 +111,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The columns to which a trigger's function may give other values in the row that is written, where that is all it does:
-/// it names nothing beside the row, and keeps no row from being written.
-pub(in crate::check) fn touched(catalogue: &Catalogue, name: &str) -> Option<Vec<String>> {
-    let mut functions = catalogue.functions.iter().filter(|code| code.name == name).peekable();
+/// The columns to which a trigger may give other values in the row that is written, where that is all it does: it names
+/// nothing beside the row, and keeps no row from being written. It may send notifications.
+pub(in crate::check) fn touched(catalogue: &Catalogue, trigger: &TriggerFacts) -> Option<Vec<String>> {
+    let mut functions = catalogue.functions.iter().filter(|code| code.name == trigger.function).peekable();
     functions.peek()?;
     let mut all = Vec::new();
     for function in functions {
@@ -117,10 +126,17 @@ pub(in crate::check) fn touched(catalogue: &Catalogue, name: &str) -> Option<Vec
         if reaches || draws || has_advisory(&body) || names.call_strangers() || is_dark(&body, catalogue) {
             return None;
         }
+        if !trigger.before {
+            continue;
+        }
+        let takes_values = body.iter().any(|token| ["into", "for"].contains(&token.as_str()));
         let word = |at: usize| body.get(at).map_or("", String::as_str);
         for at in 0..body.len() {
             match (word(at), word(at + 1)) {
-                ("new", ".") => all.push(unquoted(word(at + 2)).to_owned()),
+                ("new", ".") if is_given(&body[at..]) || takes_values => {
+                    all.push(unquoted(word(at + 2)).to_owned());
+                }
+                ("new", ".") => {}
                 ("new", _) if at > 0 && word(at - 1) == "return" => {}
                 ("return", "new") => {}
                 ("new" | "return", _) => return None,
@@ -131,10 +147,17 @@ pub(in crate::check) fn touched(catalogue: &Catalogue, name: &str) -> Option<Vec
     Some(all)
 }
 
+/// Whether `column` of the `NEW . column` that stands there may be given a value: an equals sign may also compare.
+fn is_given(rest: &[String]) -> bool {
+    let word = |at: usize| rest.get(at).map_or("", String::as_str);
+    ["=", "[", "."].contains(&word(3)) || (word(3), word(4)) == (":", "=")
+}
+
 /// Whether a body may reach what it does not name, names what is no table of the subject's, or gives a lock back early.
 fn is_dark(body: &[String], catalogue: &Catalogue) -> bool {
     let is_beyond = |name: &str| {
-        let is_servers = name.starts_with("pg_") && name != "pg_catalog" && !HARMLESS.contains(&name);
+        let is_servers =
+            name.starts_with("pg_") && !["pg_catalog", NOTIFY].contains(&name) && !HARMLESS.contains(&name);
         is_servers && !is_advisory(name)
             || is_advisory(name) && name.contains("unlock")
             || name == "information_schema"

@@ -2,7 +2,7 @@
 //!
 //! This is no parser. Where a word could be the name of something that is not known, it counts as one.
 
-use super::words::{HARMLESS, SEQUENCE_FUNCTIONS, SYNTAX, WITH_FROM};
+use super::words::{HARMLESS, NOTIFY, SEQUENCE_FUNCTIONS, SYNTAX, WITH_FROM};
 use super::{is_advisory, is_name, unquoted};
 use crate::check::catalogue::{Catalogue, Tables};
 
@@ -128,6 +128,7 @@ impl<'a> Names<'a> {
             || HARMLESS.contains(&name)
             || SEQUENCE_FUNCTIONS.contains(&name)
             || is_advisory(name)
+            || name == NOTIFY
             || self.catalogue.harmless.contains(name)
             || self.is_table(at)
             || self.is_own(name)

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::super::catalogue::{CodeFacts, ReferenceFacts, TableFacts};
+use super::super::catalogue::{CodeFacts, ReferenceFacts, TableFacts, TriggerFacts};
 use super::*;
 
 fn catalogue() -> Catalogue {
@@ -22,7 +22,7 @@ fn catalogue() -> Catalogue {
 fn a_statement_reaches_what_it_names_or_anything() {
     // models is 1, runs is 2, versions is 4 and leads to models.
     let catalogue = catalogue();
-    let sequences = 1 << 61;
+    let (sequences, notifications) = (1 << 61, 1 << 62);
     for (sql, reads, writes, tries) in [
         ("BEGIN ISOLATION LEVEL SERIALIZABLE", 0, 0, false),
         ("COMMIT", 0, 0, false),
@@ -47,6 +47,12 @@ fn a_statement_reaches_what_it_names_or_anything() {
         ("SELECT pg_advisory_xact_lock(hashtext($1))", 0, 1 << 60, false),
         ("SELECT pg_try_advisory_lock(1)", 0, 1 << 60, true),
         ("SELECT nextval('s')", 0, sequences | 1, false),
+        ("NOTIFY news, 'models'", 0, notifications, false),
+        ("SELECT pg_notify('news', name) FROM runs", 2, notifications, false),
+        ("COPY app.runs (id, name) FROM STDIN WITH (FORMAT csv)", 2, 2, false),
+        ("COPY versions FROM STDIN", 4, 5, false),
+        ("COPY versions (id) TO STDOUT", 4, 0, false),
+        ("COPY (SELECT id FROM runs FOR UPDATE) TO STDOUT (FORMAT binary)", 2, 2, false),
     ] {
         let reach = of(sql, &catalogue);
         assert_eq!((reach.reads, reach.writes, reach.tries), (reads, writes, tries), "{sql}");
@@ -134,7 +140,6 @@ fn canary_what_is_not_understood_may_touch_anything() {
         "SELECT DISTINCT ON (id) transfer(id) FROM models",
         "SELECT names[1:transfer(1)] FROM models",
         "SELECT lower(a) + transfer(b) FROM models",
-        "SELECT pg_notify('news', '')",
         "SELECT * FROM transfer(1)",
         "INSERT INTO elsewhere VALUES (1)",
         "UPDATE a_view SET v = 1",
@@ -145,7 +150,11 @@ fn canary_what_is_not_understood_may_touch_anything() {
         "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE",
         "SET CONSTRAINTS ALL IMMEDIATE",
         "COMMIT PREPARED 'transfer'",
-        "COPY models FROM STDIN",
+        "COPY models FROM '/tmp/file'",
+        "COPY models FROM STDIN WHERE transfer(id) > 0",
+        "COPY a_view FROM STDIN",
+        "COPY (SELECT transfer(1)) TO STDOUT",
+        "COPY models TO PROGRAM 'cat'",
     ] {
         assert!(of(sql, &catalogue).is_anything(), "{sql}");
     }
@@ -172,12 +181,16 @@ fn code_that_runs_by_itself_may_touch_anything() {
             change(|catalogue| catalogue.functions.push(code("lower", Some("SELECT $1")))),
             [false, false, false],
         ),
-        (change(|catalogue| catalogue.tables[0].triggers = vec!["unknown".into()]), [false, true, false]),
+        (change(|catalogue| catalogue.tables[0].triggers = vec![before("unknown")]), [false, true, false]),
         (change(|catalogue| catalogue.hidden_code = true), [true, true, true]),
     ] {
         let found = [read, write, lock].map(|sql| of(sql, &catalogue).is_anything());
         assert_eq!(found, anything, "{catalogue:?}");
     }
+}
+
+fn before(function: &str) -> TriggerFacts {
+    TriggerFacts { function: function.into(), before: true }
 }
 
 fn code(name: &str, text: Option<&str>) -> CodeFacts {
@@ -187,8 +200,8 @@ fn code(name: &str, text: Option<&str>) -> CodeFacts {
 /// models is 1 and has a trigger that writes runs, which is 2; versions is 4 and leads to models.
 fn catalogue_with_code() -> Catalogue {
     let mut catalogue = catalogue();
-    catalogue.tables[0].triggers = vec!["note".into()];
-    catalogue.tables[1].triggers = vec!["touch".into()];
+    catalogue.tables[0].triggers = vec![before("note")];
+    catalogue.tables[1].triggers = vec![before("touch")];
     let functions = [
         ("note", "BEGIN INSERT INTO runs VALUES (NEW.id, now()); RETURN NEW; END"),
         ("touch", "BEGIN NEW.at := now(); RETURN NEW; END"),
@@ -208,6 +221,9 @@ fn catalogue_with_code() -> Catalogue {
         ("locks", "SELECT count(*) FROM pg_locks"),
         ("through", "INSERT INTO live VALUES ($1)"),
         ("nested", "BEGIN DO $$ BEGIN END $$; END"),
+        ("tell", "BEGIN PERFORM pg_notify('news', ''); RETURN NULL; END"),
+        ("clear", "BEGIN DELETE FROM runs; END"),
+        ("in_parts", "BEGIN DELETE FROM runs; COMMIT; END"),
     ];
     catalogue.functions = functions.map(|(name, text)| code(name, Some(text))).into();
     catalogue.functions.push(code("in_c", None));
@@ -238,6 +254,8 @@ fn code_reaches_what_its_text_names() {
         ("SELECT claim()", 2, 2, 0),
         ("SELECT id FROM live; SELECT id FROM live FOR UPDATE", 2, 2, 0),
         ("SELECT guard(1)", 0, advisory, 0),
+        ("SELECT tell()", 0, 1 << 62, 0),
+        ("CALL clear()", 2, 2, 2),
     ] {
         let reach = of(sql, &catalogue);
         assert_eq!((reach.reads, reach.writes, reach.changes), (reads, writes, changes), "{sql}");
@@ -255,6 +273,9 @@ fn what_only_touches_the_row_that_is_written_says_which_columns() {
         ("BEGIN NEW.at := now(); RETURN NEW; END", Some("at")),
         ("BEGIN IF NEW.\"Kind\" = 'a' THEN NEW.n = OLD.n + 1; END IF; RETURN NEW; END", Some("kind n")),
         ("BEGIN RETURN NEW; END", Some("")),
+        ("BEGIN NEW.n = NEW.m::int + 1; NEW.tags[1] := 2; RETURN NEW; END", Some("n tags")),
+        ("BEGIN FOR NEW.n, NEW.m IN SELECT 1, 2 LOOP END LOOP; RETURN NEW; END", Some("n m")),
+        ("BEGIN PERFORM pg_notify('news', NEW.id::text); NOTIFY news; RETURN NEW; END", Some("")),
         ("BEGIN IF NEW.n < 0 THEN RETURN NULL; END IF; RETURN NEW; END", None),
         ("BEGIN NEW := OLD; RETURN NEW; END", None),
         ("BEGIN SELECT 1, 2 INTO NEW; RETURN NEW; END", None),
@@ -266,11 +287,25 @@ fn what_only_touches_the_row_that_is_written_says_which_columns() {
     ];
     for (body, expected) in bodies {
         catalogue.functions[1] = code("touch", Some(body));
-        let found = touched(&catalogue, "touch").map(|columns| columns.join(" "));
+        let found = touched(&catalogue, &before("touch")).map(|columns| columns.join(" "));
         assert_eq!(found.as_deref(), expected, "{body}");
     }
-    assert_eq!(touched(&catalogue, "in_c"), None);
-    assert_eq!(touched(&catalogue, "nobody's"), None);
+    assert_eq!(touched(&catalogue, &before("in_c")), None);
+    assert_eq!(touched(&catalogue, &before("nobody's")), None);
+}
+
+#[test]
+fn what_is_called_after_the_row_is_written_does_not_decide_what_is() {
+    let mut catalogue = catalogue_with_code();
+    for (before, touches) in [(true, None), (false, Some(0))] {
+        let tell = TriggerFacts { function: "tell".into(), before };
+        assert_eq!(touched(&catalogue, &tell).map(|columns| columns.len()), touches);
+        catalogue.tables[1].triggers = vec![tell];
+        let reach = of("UPDATE runs SET id = 1", &catalogue);
+        assert_eq!((reach.writes, reach.by_code, reach.counts), (2 | 1 << 62, before, !before));
+    }
+    let note = TriggerFacts { function: "note".into(), before: false };
+    assert_eq!(touched(&catalogue, &note), None);
 }
 
 #[test]
@@ -286,6 +321,7 @@ fn canary_code_that_may_do_more_than_its_text_names_may_touch_anything() {
         "SELECT locks()",
         "SELECT through(1)",
         "SELECT nested()",
+        "CALL in_parts()",
         "SELECT in_c(1)",
         "SELECT id FROM dark",
         "UPDATE live SET id = 1",

@@ -3,6 +3,9 @@
 /// Functions that draw from sequences, or tell what was drawn.
 pub(super) const SEQUENCE_FUNCTIONS: [&str; 4] = ["nextval", "setval", "currval", "lastval"];
 
+/// The function that does what NOTIFY does.
+pub(super) const NOTIFY: &str = "pg_notify";
+
 /// First words of statements that touch nothing by themselves. What the end of a transaction makes visible is the
 /// transaction's matter.
 pub(super) const NOTHING: [&str; 11] = [
@@ -127,7 +130,7 @@ pub(super) const SYNTAX: &[&str] = &[
 
 /// Words in the body of a function with which it may reach what it does not name, or give back what it holds before it
 /// is over.
-pub(super) const DARK: [&str; 25] = [
+pub(super) const DARK: [&str; 24] = [
     "abort",
     "alter",
     "analyze",
@@ -145,7 +148,6 @@ pub(super) const DARK: [&str; 25] = [
     "grant",
     "import",
     "listen",
-    "notify",
     "prepare",
     "refresh",
     "reindex",

@@ -59,6 +59,11 @@ pub const SCHEMA: &str = "
     CREATE FUNCTION free() RETURNS int LANGUAGE sql AS
         'SELECT id FROM x WHERE v = 0 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED';
     CREATE VIEW owing AS SELECT x.id, x.v, count(y.id)::int AS n FROM x LEFT JOIN y ON y.xid = x.id GROUP BY x.id;
+    CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_notify('told', NEW.v::text); RETURN NULL; END $$;
+    CREATE TRIGGER tell AFTER INSERT OR UPDATE ON e FOR EACH ROW EXECUTE FUNCTION tell();
+    CREATE PROCEDURE settle(a int) LANGUAGE plpgsql AS
+        $$ BEGIN UPDATE x SET v = 0 WHERE id = a; UPDATE z SET n = n + (SELECT v FROM x WHERE id = 3 - a); END $$;
     INSERT INTO x VALUES (1, 0), (2, 1);
     INSERT INTO z VALUES (0)";
 
@@ -190,6 +195,7 @@ const FAMILIES: [&[&str]; 14] = [
         "DELETE FROM e WHERE id = {k}",
         "SELECT v FROM e WHERE email = 'a@x' FOR UPDATE",
         "SELECT count(*)::int FROM e WHERE during && '[1,6)'",
+        "SELECT v FROM e, pg_notify('told', '') WHERE id = {k} FOR UPDATE OF e",
         "UPDATE d SET pos = 3 - pos WHERE id = {k}",
         "INSERT INTO d VALUES (3, {k})",
         "SELECT pos FROM d WHERE id = {k}",
@@ -255,6 +261,7 @@ const FAMILIES: [&[&str]; 14] = [
         "SELECT v FROM x WHERE id = {k} FOR UPDATE",
         "SELECT transfer({k}, 3 - {k})",
         "SELECT total()",
+        "CALL settle({k})",
         "SELECT free()",
         "SELECT n FROM owing WHERE id = {k}",
         "SELECT v, n FROM owing ORDER BY id",
