@@ -2,6 +2,8 @@
 //!
 //! From REPEATABLE READ on, a transaction sees by the first one that it takes, whatever that statement reads itself:
 //! `SELECT 1` takes one, and `LOCK` does not. The list is that of `PlannedStmtRequiresSnapshot` in PostgreSQL's `pquery.c`.
+//!
+//! Nothing here knows whether a transaction has one already, or whether a statement failed before it took it.
 
 use crate::sql_text::{Piece, pieces};
 

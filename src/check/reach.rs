@@ -210,7 +210,8 @@ fn as_query(copy: &[String]) -> Option<Vec<String>> {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let names = what.iter().take_while(|token| *token != "(").cloned();
     match (copy[way].as_str(), what.first()?.as_str()) {
-        ("to", "(") => Some(what[1..what.len() - 1].to_vec()),
+        ("to", "(") => Some(what.get(1..what.len() - 1)?.to_vec()),
+        (_, "(") => None,
         ("to", _) => Some(words(&["select", "from"]).into_iter().chain(names).collect()),
         _ => Some([words(&["insert", "into"]), what.to_vec(), words(&["values"])].concat()),
     }

@@ -129,8 +129,12 @@ pub(in crate::check) fn touched(catalogue: &Catalogue, trigger: &TriggerFacts) -
         if !trigger.before {
             continue;
         }
-        let takes_values = body.iter().any(|token| ["into", "for"].contains(&token.as_str()));
-        let word = |at: usize| body.get(at).map_or("", String::as_str);
+        let takes_values = body.iter().any(|token| ["into", "for", "foreach"].contains(&token.as_str()));
+        // PL/pgSQL has no other thing of this name, and takes it in quotes, too.
+        let word = |at: usize| match body.get(at).map_or("", String::as_str) {
+            "\"new\"" => "new",
+            word => word,
+        };
         for at in 0..body.len() {
             match (word(at), word(at + 1)) {
                 ("new", ".") if is_given(&body[at..]) || takes_values => {

@@ -153,6 +153,8 @@ fn canary_what_is_not_understood_may_touch_anything() {
         "COPY models FROM '/tmp/file'",
         "COPY models FROM STDIN WHERE transfer(id) > 0",
         "COPY a_view FROM STDIN",
+        "COPY ( TO STDOUT",
+        "COPY (SELECT id FROM stdin) TO STDOUT",
         "COPY (SELECT transfer(1)) TO STDOUT",
         "COPY models TO PROGRAM 'cat'",
     ] {
@@ -274,6 +276,8 @@ fn what_only_touches_the_row_that_is_written_says_which_columns() {
         ("BEGIN IF NEW.\"Kind\" = 'a' THEN NEW.n = OLD.n + 1; END IF; RETURN NEW; END", Some("kind n")),
         ("BEGIN RETURN NEW; END", Some("")),
         ("BEGIN NEW.n = NEW.m::int + 1; NEW.tags[1] := 2; RETURN NEW; END", Some("n tags")),
+        ("BEGIN \"new\".n := 2; RETURN NEW; END", Some("n")),
+        ("BEGIN FOREACH NEW.n IN ARRAY NEW.tags LOOP END LOOP; RETURN NEW; END", Some("n tags")),
         ("BEGIN FOR NEW.n, NEW.m IN SELECT 1, 2 LOOP END LOOP; RETURN NEW; END", Some("n m")),
         ("BEGIN PERFORM pg_notify('news', NEW.id::text); NOTIFY news; RETURN NEW; END", Some("")),
         ("BEGIN IF NEW.n < 0 THEN RETURN NULL; END IF; RETURN NEW; END", None),

@@ -11,6 +11,7 @@ mod mended;
 mod programs;
 mod rings;
 mod subject;
+mod triggers;
 
 use pgweave::campaign::{Compared, Watch, compare, shared_server};
 use pgweave::case::Gates;
