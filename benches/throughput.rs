@@ -6,12 +6,14 @@
 //! pgbench is run twice: as it comes, when the server plans each statement anew, and with statements that are prepared, as
 //! those of the cases are.
 //!
-//! `cargo bench --bench throughput [-- --lanes N --seconds S]`
+//! `cargo bench --bench throughput [-- --lanes N --seconds S --rounds R]`
+//!
+//! All take turns, so many seconds each, in as many rounds, so that what slows the machine down for a while meets all of them.
+//! Figures are medians of the rounds, and shares those of the rounds' shares, with the lowest and the highest in brackets.
 //!
 //! A case is the whole of it: the tables are put back, every statement is held, released and settled, the history is
 //! recorded, the final state is read. "Judged" adds the claims and serial equivalence by re-execution.
 
-use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -90,33 +92,64 @@ const WORKLOADS: [Workload; 2] = [
     },
 ];
 
+/// What one round measures of a workload, in cases a second.
+struct Round {
+    cases: f64,
+    judged: f64,
+    /// What it is held against, by its name.
+    others: Vec<(&'static str, f64)>,
+}
+
 fn main() {
     let lanes = number("--lanes").unwrap_or(lanes_by_default() as u64) as usize;
-    let seconds = number("--seconds").unwrap_or(5);
+    let seconds = number("--seconds").unwrap_or(1).max(1);
+    let rounds = number("--rounds").unwrap_or(7).max(1);
     let server = on_a_runtime(async { shared_server().await.expect("a server") });
-    println!("PostgreSQL {}, {lanes} lanes, {seconds} s each\n", server.version() / 10_000);
-    for workload in &WORKLOADS {
-        let pgbench = ["simple", "prepared"].map(|mode| pgbench(&server, workload, lanes, seconds, mode));
-        let ungated = without_a_gate(&server, workload, lanes, seconds);
-        for judging in [Judging::Off, Judging::On] {
-            let rate = cases_a_second(&server, workload, lanes, seconds, judging);
-            let judged = if judging == Judging::On { ", judged" } else { "" };
-            let mut line = format!("{:<28}{rate:>8.0} cases/s", format!("{}{judged}", workload.name));
-            if judging == Judging::Off {
-                let [simple, prepared] = pgbench;
-                for (reached, by) in [
-                    (simple, "pgbench"),
-                    (prepared, "pgbench -M prepared"),
-                    (Some(ungated), "the code without a gate"),
-                ] {
-                    let Some(reached) = reached else { continue };
-                    let share = rate / reached * 100.0;
-                    write!(line, "   {share:.0} % of {by} ({reached:.0})").expect("a string");
-                }
-            }
-            println!("{line}");
+    println!(
+        "PostgreSQL {}, {lanes} lanes, {seconds} s each in {rounds} rounds: median (lowest to highest)\n",
+        server.version() / 10_000
+    );
+    let mut measured = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        for (workload, measured) in WORKLOADS.iter().zip(&mut measured) {
+            measured.push(round(&server, workload, lanes, seconds));
         }
     }
+    for (workload, rounds) in WORKLOADS.iter().zip(&measured) {
+        report(workload, rounds);
+    }
+}
+
+fn round(server: &Arc<Server>, workload: &Workload, lanes: usize, seconds: u64) -> Round {
+    let pgbench = |mode| pgbench(server, workload, lanes, seconds, mode);
+    let mut others = Vec::new();
+    others.extend(pgbench("simple").map(|reached| ("pgbench", reached)));
+    others.extend(pgbench("prepared").map(|reached| ("pgbench -M prepared", reached)));
+    others.push(("the code without a gate", without_a_gate(server, workload, lanes, seconds)));
+    let [cases, judged] =
+        [Judging::Off, Judging::On].map(|judging| cases_a_second(server, workload, lanes, seconds, judging));
+    Round { cases, judged, others }
+}
+
+fn report(workload: &Workload, rounds: &[Round]) {
+    let rates = |name: &str, rate: fn(&Round) -> f64| {
+        println!("{name:<28}{} cases/s", spread(rounds.iter().map(rate), 1.0));
+    };
+    rates(workload.name, |round| round.cases);
+    for (at, (name, _)) in rounds[0].others.iter().enumerate() {
+        let shares = rounds.iter().map(|round| round.cases / round.others[at].1);
+        let reached = spread(rounds.iter().map(|round| round.others[at].1), 1.0);
+        println!("{:<28}{} % of {name}, {reached}", "", spread(shares, 100.0));
+    }
+    rates(&format!("{}, judged", workload.name), |round| round.judged);
+    println!();
+}
+
+/// The median of `values`, and in brackets the lowest and the highest.
+fn spread(values: impl Iterator<Item = f64>, unit: f64) -> String {
+    let mut values: Vec<_> = values.map(|value| value * unit).collect();
+    values.sort_by(f64::total_cmp);
+    format!("{:>6.0} ({:.0} to {:.0})", values[values.len() / 2], values[0], values[values.len() - 1])
 }
 
 fn number(flag: &str) -> Option<u64> {
