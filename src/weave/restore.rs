@@ -5,7 +5,7 @@
 //!
 //! Nothing here knows what a statement changes; that is judged in `check`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -30,6 +30,10 @@ pub(super) struct Kept {
     pub(super) columns: String,
     /// It and the tables that refer to it: only together can they be truncated.
     pub(super) with_children: Tables,
+    /// Whether something runs or is put in the place when it is written, however the writer is set.
+    pub(super) reacts: bool,
+    /// An expression for the values of a row.
+    pub(super) datums: String,
     /// How many rows the schema made.
     pub(super) rows: usize,
     pub(super) wear: Wear,
@@ -48,25 +52,39 @@ pub(super) struct Restore {
     is_back: bool,
     /// Whether one table can be put back without the others: foreign keys must not be in the way.
     one_by_one: bool,
+    /// Whether one statement can read the rows and bring back the first: nothing may react to what it does.
+    at_once: bool,
+    /// What sets the sequences, each an expression.
+    sequences: Vec<String>,
+    /// The statements that read all rows and put these tables back.
+    both: BTreeMap<Tables, String>,
 }
 
 impl Restore {
-    /// Copies the rows of the tables aside, which come parents first. `sequences` sets every sequence to where it stands now,
-    /// and `read` gives number and values of every row.
+    /// Copies the rows of the tables aside, which come parents first. `sequences` set every sequence to where it stands now.
     ///
     /// # Errors
     /// Whatever the server says.
     pub(super) async fn prepare(
         connection: &mut PgConnection,
         kept: Vec<Kept>,
-        sequences: &str,
-        read: &str,
+        sequences: Vec<String>,
         rights: Rights,
     ) -> Result<Self, sqlx::Error> {
-        let prepare = copy_aside(&kept) + &functions(&kept, sequences, read);
+        let prepare = copy_aside(&kept) + &function(&kept, &sequences);
         sqlx::raw_sql(AssertSqlSafe(prepare)).execute(connection).await?;
         let one_by_one = rights == Rights::Superuser;
-        Ok(Self { kept, changed: TABLES, is_new: true, is_back: false, one_by_one })
+        let at_once = one_by_one && !kept.is_empty() && !kept.iter().any(|kept| kept.reacts);
+        Ok(Self {
+            kept,
+            changed: TABLES,
+            is_new: true,
+            is_back: false,
+            one_by_one,
+            at_once,
+            sequences,
+            both: BTreeMap::new(),
+        })
     }
 
     /// Brings back the first state.
@@ -93,15 +111,15 @@ impl Restore {
         connection: &mut PgConnection,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
         let put = self.to_put(0);
-        let rows = sqlx::query("SELECT * FROM pgweave_seed.read_and_reset($1)").bind(put.cast_signed());
-        let rows = rows.fetch_all(connection).await?;
+        let both = self.both.entry(put).or_insert_with(|| read_and_put(&self.kept, put, &self.sequences));
+        let rows = sqlx::query(AssertSqlSafe(both.as_str())).fetch_all(connection).await?;
         self.is_put(put);
         Ok(rows)
     }
 
-    /// Whether the first state can be brought back without new files.
-    pub(super) fn needs_no_files(&self) -> bool {
-        !self.kept.iter().any(|kept| self.needs_file(kept))
+    /// Whether a statement can read the rows and bring back the first state.
+    pub(super) fn can_be_read_and_brought_back(&self) -> bool {
+        self.at_once && !self.kept.iter().any(|kept| self.needs_file(kept))
     }
 
     fn needs_file(&self, kept: &Kept) -> bool {
@@ -179,29 +197,53 @@ fn copy_aside(tables: &[Kept]) -> String {
     format!("CREATE SCHEMA {SEED_SCHEMA};") + &tables.iter().enumerate().map(copy).collect::<String>()
 }
 
-/// A function that empties the tables that it is given, one bit each, fills them again and sets the sequences, and one
-/// that reads all tables before: in one round trip, and its statements are planned once.
-fn functions(tables: &[Kept], sequences: &str, read: &str) -> String {
+/// A function that empties the tables that it is given, one bit each, fills them again and sets the sequences: in one round
+/// trip, and its statements are planned once.
+fn function(tables: &[Kept], sequences: &[String]) -> String {
     /// A column may be called like one of our variables.
     const NAMES: &str = "\n#variable_conflict use_column\n";
     let each =
-        |kept: &Kept, statement: String| format!("IF put & {} <> 0 THEN {statement} END IF;", kept.bit);
-    let empty = |kept: &Kept| each(kept, format!("DELETE FROM ONLY {};", kept.qualified));
-    let fill = |(index, kept): (usize, &Kept)| {
-        let Kept { qualified, columns, .. } = kept;
-        let rows = format!("SELECT {columns} FROM {SEED_SCHEMA}.t{index}");
-        // A table may be without any.
-        let into = if columns.is_empty() { String::new() } else { format!("({columns})") };
-        each(kept, format!("INSERT INTO {qualified} {into} OVERRIDING SYSTEM VALUE {rows};"))
-    };
+        |kept: &Kept, statement: String| format!("IF put & {} <> 0 THEN {statement}; END IF;", kept.bit);
+    let empty = |kept: &Kept| each(kept, empty(kept));
+    let fill = |(index, kept): (usize, &Kept)| each(kept, fill(index, kept));
     let (empty, fill): (String, String) =
         (tables.iter().rev().map(empty).collect(), tables.iter().enumerate().map(fill).collect());
-    let read = if read.is_empty() { String::new() } else { format!("RETURN QUERY {read};") };
+    let set: String = sequences.iter().map(|set| format!("PERFORM {set};")).collect();
     format!(
         "CREATE FUNCTION {SEED_SCHEMA}.reset(put int8) RETURNS void LANGUAGE plpgsql AS
-         $pgweave_reset$ {NAMES} BEGIN {empty} {fill} {sequences} END $pgweave_reset$;
-         CREATE FUNCTION {SEED_SCHEMA}.read_and_reset(put int8) RETURNS TABLE (number int4, datums text[])
-         LANGUAGE plpgsql AS
-         $pgweave_reset$ {NAMES} BEGIN {read} {empty} {fill} {sequences} END $pgweave_reset$;"
+         $pgweave_reset$ {NAMES} BEGIN {empty} {fill} {set} END $pgweave_reset$;"
     )
+}
+
+fn empty(kept: &Kept) -> String {
+    format!("DELETE FROM ONLY {}", kept.qualified)
+}
+
+fn fill(index: usize, Kept { qualified, columns, .. }: &Kept) -> String {
+    // A table may be without any.
+    let into = if columns.is_empty() { String::new() } else { format!("({columns})") };
+    format!(
+        "INSERT INTO {qualified} {into} OVERRIDING SYSTEM VALUE SELECT {columns} FROM {SEED_SCHEMA}.t{index}"
+    )
+}
+
+/// A statement for the number and the values of every row, which empties the tables of `put`, fills them again and sets the
+/// sequences. What empties a table tells what lay there. What fills it is asked for nothing, and so it runs when all has been
+/// read.
+fn read_and_put(tables: &[Kept], put: Tables, sequences: &[String]) -> String {
+    let (mut changes, mut reads) = (Vec::new(), Vec::new());
+    for (index, kept) in tables.iter().enumerate() {
+        let from = if kept.bit & put == 0 {
+            format!("ONLY {}", kept.qualified)
+        } else {
+            // A table may be without any columns, and something has to be told.
+            changes.push(format!("pgweave_gone_{index} AS ({} RETURNING *, tableoid)", empty(kept)));
+            changes.push(format!("pgweave_back_{index} AS ({})", fill(index, kept)));
+            format!("pgweave_gone_{index}")
+        };
+        reads.push(format!("SELECT {index}, {} FROM {from}", kept.datums));
+    }
+    reads.extend(sequences.iter().map(|set| format!("SELECT -1, ARRAY[{set}::text]")));
+    let with = if changes.is_empty() { String::new() } else { format!("WITH {} ", changes.join(", ")) };
+    with + &reads.join(" UNION ALL ")
 }

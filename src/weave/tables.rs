@@ -12,7 +12,7 @@ use super::observer::Rights;
 use super::restore::{Kept, Restore};
 use super::wear::{Counted, UNKNOWN_ROW_BYTES, Wear};
 use crate::check::catalogue::{self, Catalogue};
-use crate::history::{Column, ColumnKind, Datum, State, TEMPORAL, Table};
+use crate::history::{Column, ColumnKind, State, TEMPORAL, Table};
 
 /// The tables, what brings back their first state, and a statement that reads the state.
 #[derive(Debug, Default)]
@@ -34,6 +34,8 @@ struct TableOf {
     root: Option<String>,
     columns: Vec<ColumnOf>,
     references: Vec<i64>,
+    /// Whether it has rules or triggers that always fire.
+    reacts: bool,
     /// Its position in the catalogue.
     position: usize,
 }
@@ -58,7 +60,9 @@ SELECT c.oid::int8 AS oid,
        (SELECT format('%I.%I', rn.nspname, r.relname) FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace
          WHERE r.oid = pg_partition_root(c.oid)) AS root,
        ARRAY(SELECT f.confrelid::int8 FROM pg_constraint f
-              WHERE f.contype = 'f' AND f.conrelid = c.oid AND f.confrelid <> c.oid) AS refs
+              WHERE f.contype = 'f' AND f.conrelid = c.oid AND f.confrelid <> c.oid) AS refs,
+       EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_enabled IN ('A', 'R'))
+         OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled IN ('A', 'R')) AS reacts
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' AND c.relpersistence <> 't'
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgweave_seed') AND n.nspname NOT LIKE 'pg\\_%'
@@ -97,9 +101,8 @@ impl Tables {
         let names: Vec<_> = tables.iter().map(|table| table.qualified.clone()).collect();
         let rooms = rooms(connection, &names).await?;
         let kept = tables.iter().zip(rooms).map(|(table, room)| table.kept(room, &catalogue)).collect();
-        let read = read(&tables);
-        let restore = Restore::prepare(connection, kept, &sequences, &read, rights).await?;
-        let mut learnt = Self { tables, read, first: Vec::new(), restore, catalogue };
+        let restore = Restore::prepare(connection, kept, sequences, rights).await?;
+        let mut learnt = Self { read: read(&tables), tables, first: Vec::new(), restore, catalogue };
         learnt.first = learnt.rows(connection).await?;
         Ok(learnt)
     }
@@ -159,7 +162,7 @@ impl Tables {
     /// # Errors
     /// Whatever the server says.
     pub async fn last_state(&mut self, connection: &mut PgConnection) -> Result<State, sqlx::Error> {
-        if !self.restore.needs_no_files() {
+        if !self.restore.can_be_read_and_brought_back() {
             return self.state(connection).await;
         }
         let changed = self.restore.changed();
@@ -192,8 +195,11 @@ impl Tables {
     fn sorted(&self, rows: &[PgRow]) -> Vec<Table> {
         let mut state: Vec<Table> = self.tables.iter().map(|table| self.empty_table(table)).collect();
         for row in rows {
-            let values: Vec<Datum> = row.get(1);
-            state[row.get::<i32, _>(0) as usize].rows.push(values);
+            // What is of no table says nothing.
+            let number = usize::try_from(row.get::<i32, _>(0)).ok();
+            if let Some(table) = number.and_then(|number| state.get_mut(number)) {
+                table.rows.push(row.get(1));
+            }
         }
         for table in &mut state {
             table.rows.sort();
@@ -225,6 +231,12 @@ impl Tables {
 }
 
 impl TableOf {
+    /// An expression for the values of a row.
+    fn datums(&self) -> String {
+        let values: Vec<_> = self.columns.iter().map(ColumnOf::read).collect();
+        format!("ARRAY[{}]::text[]", values.join(","))
+    }
+
     /// What it takes to put it back, if its rows take this room.
     fn kept(&self, Room { rows, bytes }: Room, catalogue: &Catalogue) -> Kept {
         let bit = Catalogue::bit(self.position);
@@ -245,6 +257,8 @@ impl TableOf {
             root: self.root.clone(),
             columns: given.map(|column| column.quoted.as_str()).collect::<Vec<_>>().join(","),
             with_children,
+            reacts: self.reacts,
+            datums: self.datums(),
             rows,
             wear: Wear::of_rows(bytes, counted),
         }
@@ -281,25 +295,24 @@ async fn described(connection: &mut PgConnection) -> Result<Vec<TableOf>, sqlx::
             root: row.get("root"),
             columns: columns.iter().map(ColumnOf::of).collect(),
             references: row.get("refs"),
+            reacts: row.get("reacts"),
             position,
         });
     }
     Ok(tables)
 }
 
-/// Statements that set every sequence to where it stands now. The catalogue's view hides where one stands that was set
+/// Expressions that set every sequence to where it stands now. The catalogue's view hides where one stands that was set
 /// and not drawn from yet, so each is asked itself.
-pub(super) async fn sequences(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
-    let mut set = String::new();
+async fn sequences(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    let mut set = Vec::new();
     let names: Vec<String> = sqlx::query_scalar(SEQUENCES).fetch_all(&mut *connection).await?;
     for name in names {
         let asked = format!(
-            "SELECT format('PERFORM setval(%L, %s, %L);', '{}', last_value, is_called) FROM {name}",
+            "SELECT format('setval(%L, %s, %L)', '{}', last_value, is_called) FROM {name}",
             name.replace('\'', "''")
         );
-        set.push_str(
-            &sqlx::query_scalar::<_, String>(AssertSqlSafe(asked)).fetch_one(&mut *connection).await?,
-        );
+        set.push(sqlx::query_scalar(AssertSqlSafe(asked)).fetch_one(&mut *connection).await?);
     }
     Ok(set)
 }
@@ -349,10 +362,10 @@ pub(super) async fn rooms(
 }
 
 fn read(tables: &[TableOf]) -> String {
-    let selects = tables.iter().enumerate().map(|(index, table)| {
-        let values: Vec<_> = table.columns.iter().map(ColumnOf::read).collect();
-        format!("SELECT {index}, ARRAY[{}]::text[] FROM ONLY {}", values.join(","), table.qualified)
-    });
+    let selects = tables
+        .iter()
+        .enumerate()
+        .map(|(index, table)| format!("SELECT {index}, {} FROM ONLY {}", table.datums(), table.qualified));
     selects.collect::<Vec<_>>().join(" UNION ALL ")
 }
 
@@ -379,6 +392,7 @@ mod tests {
             root: None,
             columns: Vec::new(),
             references: Vec::new(),
+            reacts: false,
             position: 0,
         };
         let holding = |rows: usize| vec![Table { columns: Vec::new(), rows: vec![Vec::new(); rows] }];

@@ -24,7 +24,9 @@ CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
 CREATE TABLE parted_2 PARTITION OF parted FOR VALUES IN (2);
 CREATE TABLE heir () INHERITS (lone);
 CREATE TABLE named (number int, put text, datums text[]);
+CREATE TABLE bare ();
 CREATE VIEW seen AS SELECT v FROM lone;
+INSERT INTO bare DEFAULT VALUES;
 INSERT INTO model VALUES (1, 'a'), (2, 'b');
 INSERT INTO version VALUES (1, 1), (2, 2);
 INSERT INTO tag VALUES (1, 1), (2, 2);
@@ -41,9 +43,13 @@ INSERT INTO audited VALUES (1);
 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN INSERT INTO audit VALUES (TG_OP); RETURN NEW; END $$;
 CREATE TRIGGER noted AFTER UPDATE ON audited FOR EACH ROW EXECUTE FUNCTION note();
+CREATE TABLE ruled (v int);
+INSERT INTO ruled VALUES (1);
+CREATE RULE noted AS ON INSERT TO ruled DO ALSO INSERT INTO audit VALUES ('rule');
 CREATE FUNCTION add_lone() RETURNS int LANGUAGE sql AS $$ INSERT INTO lone VALUES (2) RETURNING v $$";
 
-const CHANGES: [&str; 16] = [
+const CHANGES: [&str; 17] = [
+    "INSERT INTO bare DEFAULT VALUES",
     "UPDATE heir SET v = 6",
     "UPDATE lone SET v = 7",
     "UPDATE named SET number = 2, put = 'b'",
@@ -62,7 +68,8 @@ const CHANGES: [&str; 16] = [
     "DO $$ BEGIN EXECUTE 'DELETE FR' || 'OM tag'; END $$",
 ];
 
-const CHANGES_BY_CODE: [&str; 2] = ["UPDATE audited SET v = 2", "SELECT add_lone()"];
+const CHANGES_BY_CODE: [&str; 3] =
+    ["UPDATE audited SET v = 2", "SELECT add_lone()", "INSERT INTO ruled VALUES (2)"];
 
 const LOOK: &str = "look";
 
@@ -135,6 +142,17 @@ fn what_statements_change_is_put_back() {
 fn what_code_of_the_subjects_changes_is_put_back() {
     let all: Vec<_> = CHANGES.into_iter().chain(CHANGES_BY_CODE).collect();
     look(&format!("{SCHEMA}; {CODE}"), &all);
+}
+
+#[test]
+fn a_table_with_a_rule_that_holds_for_everyone_is_put_back() {
+    // Such a rule may stand in the way of statements that do several things at once.
+    let schema = format!(
+        "{SCHEMA};
+         CREATE RULE always AS ON DELETE TO lone DO ALSO DELETE FROM bare WHERE OLD.v < 0;
+         ALTER TABLE lone ENABLE ALWAYS RULE always"
+    );
+    look(&schema, &["INSERT INTO lone VALUES (8)", "DELETE FROM lone", "UPDATE heir SET v = 6"]);
 }
 
 #[test]
