@@ -4,6 +4,7 @@
 //! Tables are the smallest things here; rows are told apart in `narrow`.
 
 mod code;
+mod keys;
 mod names;
 mod words;
 
@@ -244,6 +245,7 @@ fn changed(first: &str, tokens: &[String], named: Tables, catalogue: &Catalogue)
     };
     match first {
         "insert" if !tokens.windows(2).any(|pair| pair == ["do", "update"]) => target(),
+        "insert" | "update" if !keys::are_set(tokens, target(), catalogue) => target(),
         "insert" | "update" | "delete" | "merge" => catalogue.with_children(target()),
         "truncate" => catalogue.with_children(named),
         "lock" => 0,

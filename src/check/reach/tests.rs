@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::super::catalogue::{CodeFacts, ReferenceFacts, TableFacts, TriggerFacts};
+use super::super::catalogue::{CodeFacts, ColumnFacts, ReferenceFacts, TableFacts, TriggerFacts};
 use super::*;
 
 fn catalogue() -> Catalogue {
@@ -340,4 +340,48 @@ fn canary_code_that_may_do_more_than_its_text_names_may_touch_anything() {
         assert!(of(sql, &catalogue).is_anything(), "{sql}");
     }
     assert_eq!(of("SELECT id FROM versions", &catalogue).reads, 6);
+}
+
+#[test]
+fn an_update_reaches_what_refers_to_a_row_only_where_it_may_set_what_is_referred_to() {
+    // parents is 1, children is 2.
+    let trigger = |function: &str| vec![TriggerFacts { function: function.into(), before: true }];
+    let function = |name: &str, text: &str| CodeFacts { name: name.into(), text: Some(text.into()) };
+    let with = |columns: &[&str], triggers: Vec<TriggerFacts>| {
+        let reference = ReferenceFacts { table: "parents".into(), columns: vec![(0, 0)] };
+        let columns =
+            columns.iter().map(|name| ColumnFacts { name: (*name).into(), ..ColumnFacts::default() });
+        let parents = TableFacts { columns: columns.collect(), triggers, ..TableFacts::plain("parents") };
+        let children = TableFacts { references: vec![reference], ..TableFacts::plain("children") };
+        let functions = vec![
+            function("number", "BEGIN NEW.id := 7; RETURN NEW; END"),
+            function("stamp", "BEGIN NEW.v := 7; RETURN NEW; END"),
+        ];
+        Catalogue { tables: vec![parents, children], functions, ..Catalogue::default() }
+    };
+    let plain = with(&["id", "v"], Vec::new());
+    for (sql, changes) in [
+        ("UPDATE parents SET v = 1 WHERE id = 2", 1),
+        ("UPDATE parents AS set SET v = 1 WHERE id = 2 RETURNING id", 1),
+        ("UPDATE parents SET v = 1, id = 3 WHERE v = 2", 3),
+        ("UPDATE parents SET (v, \"id\") = (1, 3)", 3),
+        ("UPDATE parents SET v = v IS DISTINCT FROM 1, id = 3", 3),
+        ("UPDATE parents SET v = (SELECT v FROM parents WHERE v > 0), id = 3", 3),
+        ("INSERT INTO parents (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET v = 1 WHERE parents.id = 1", 1),
+        (
+            "INSERT INTO parents SELECT v FROM children AS set WHERE v = 1 ON CONFLICT (id) DO UPDATE SET id = 2",
+            3,
+        ),
+        ("DELETE FROM parents WHERE v = 1", 3),
+    ] {
+        assert_eq!(of(sql, &plain).changes, changes, "{sql}");
+    }
+    let update = "UPDATE parents SET v = 1";
+    for (catalogue, changes) in [
+        (with(&["id", "v"], trigger("stamp")), 1),
+        (with(&["id", "v"], trigger("number")), 3),
+        (with(&[], Vec::new()), 3),
+    ] {
+        assert_eq!(of(update, &catalogue).changes, changes);
+    }
 }
