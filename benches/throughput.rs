@@ -136,9 +136,10 @@ fn report(workload: &Workload, rounds: &[Round]) {
         println!("{name:<28}{} cases/s", spread(rounds.iter().map(rate), 1.0));
     };
     rates(workload.name, |round| round.cases);
-    for (at, (name, _)) in rounds[0].others.iter().enumerate() {
-        let shares = rounds.iter().map(|round| round.cases / round.others[at].1);
-        let reached = spread(rounds.iter().map(|round| round.others[at].1), 1.0);
+    for (name, _) in &rounds[0].others {
+        let of = |round: &Round| round.others.iter().find(|(other, _)| other == name).map(|(_, rate)| *rate);
+        let shares = rounds.iter().filter_map(|round| Some(round.cases / of(round)?));
+        let reached = spread(rounds.iter().filter_map(of), 1.0);
         println!("{:<28}{} % of {name}, {reached}", "", spread(shares, 100.0));
     }
     rates(&format!("{}, judged", workload.name), |round| round.judged);

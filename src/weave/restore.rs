@@ -30,7 +30,7 @@ pub(super) struct Kept {
     pub(super) columns: String,
     /// It and the tables that refer to it: only together can they be truncated.
     pub(super) with_children: Tables,
-    /// Whether something runs or is put in the place when it is written, however the writer is set.
+    /// Whether it has rules or triggers that always fire.
     pub(super) reacts: bool,
     /// An expression for the values of a row.
     pub(super) datums: String,
@@ -246,4 +246,35 @@ fn read_and_put(tables: &[Kept], put: Tables, sequences: &[String]) -> String {
     reads.extend(sequences.iter().map(|set| format!("SELECT -1, ARRAY[{set}::text]")));
     let with = if changes.is_empty() { String::new() } else { format!("WITH {} ", changes.join(", ")) };
     with + &reads.join(" UNION ALL ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wear::Counted;
+    use super::*;
+
+    #[test]
+    fn a_table_that_is_put_back_is_read_by_what_empties_it() {
+        let kept = |bit: Tables, name: &str| Kept {
+            bit,
+            qualified: name.to_owned(),
+            root: None,
+            columns: "v".to_owned(),
+            with_children: bit,
+            reacts: false,
+            datums: "ARRAY[v::text]".to_owned(),
+            rows: 1,
+            wear: Wear::of_rows(40, Counted::Well),
+        };
+        let tables = [kept(1, "a"), kept(2, "b")];
+        let read = "SELECT 0, ARRAY[v::text] FROM ONLY a UNION ALL SELECT 1, ARRAY[v::text] FROM ONLY b";
+        assert_eq!(read_and_put(&tables, 0, &[]), read);
+        assert_eq!(
+            read_and_put(&tables, 2, &["setval('s', 1, 't')".to_owned()]),
+            "WITH pgweave_gone_1 AS (DELETE FROM ONLY b RETURNING *, tableoid), \
+             pgweave_back_1 AS (INSERT INTO b (v) OVERRIDING SYSTEM VALUE SELECT v FROM pgweave_seed.t1) \
+             SELECT 0, ARRAY[v::text] FROM ONLY a UNION ALL SELECT 1, ARRAY[v::text] FROM pgweave_gone_1 \
+             UNION ALL SELECT -1, ARRAY[setval('s', 1, 't')::text]"
+        );
+    }
 }

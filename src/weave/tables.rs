@@ -2,17 +2,20 @@
 //! state at its end. Built once for each database; the rows that the schema made are copied aside and are what every
 //! case starts from.
 
+mod described;
+
 use std::collections::BTreeMap;
 
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
+use self::described::{ColumnOf, TABLES, TableOf, described, parents_first, read};
 use super::facts;
 use super::observer::Rights;
 use super::restore::{Kept, Restore};
 use super::wear::{Counted, UNKNOWN_ROW_BYTES, Wear};
 use crate::check::catalogue::{self, Catalogue};
-use crate::history::{Column, ColumnKind, State, TEMPORAL, Table};
+use crate::history::{Column, ColumnKind, State, Table};
 
 /// The tables, what brings back their first state, and a statement that reads the state.
 #[derive(Debug, Default)]
@@ -24,66 +27,6 @@ pub struct Tables {
     restore: Restore,
     catalogue: Catalogue,
 }
-
-#[derive(Debug)]
-struct TableOf {
-    oid: i64,
-    name: String,
-    qualified: String,
-    /// The partitioned table that it is a part of, if it is one.
-    root: Option<String>,
-    columns: Vec<ColumnOf>,
-    references: Vec<i64>,
-    /// Whether it has rules or triggers that always fire.
-    reacts: bool,
-    /// Its position in the catalogue.
-    position: usize,
-}
-
-#[derive(Debug)]
-struct ColumnOf {
-    name: String,
-    quoted: String,
-    number: i16,
-    computed: bool,
-    drawn: bool,
-    temporal: bool,
-    /// Whether all its values take the same room.
-    fixed: bool,
-    references: Option<(i64, i16)>,
-}
-
-const TABLES: &str = "
-SELECT c.oid::int8 AS oid,
-       CASE n.nspname WHEN 'public' THEN c.relname ELSE n.nspname || '.' || c.relname END AS name,
-       format('%I.%I', n.nspname, c.relname) AS qualified,
-       (SELECT format('%I.%I', rn.nspname, r.relname) FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace
-         WHERE r.oid = pg_partition_root(c.oid)) AS root,
-       ARRAY(SELECT f.confrelid::int8 FROM pg_constraint f
-              WHERE f.contype = 'f' AND f.conrelid = c.oid AND f.confrelid <> c.oid) AS refs,
-       EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_enabled IN ('A', 'R'))
-         OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled IN ('A', 'R')) AS reacts
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind = 'r' AND c.relpersistence <> 't'
-   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgweave_seed') AND n.nspname NOT LIKE 'pg\\_%'
-   AND NOT EXISTS (SELECT FROM pg_depend d
-                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
- ORDER BY n.nspname, c.relname";
-
-const COLUMNS: &str = "
-SELECT a.attname AS name, quote_ident(a.attname) AS quoted, a.attnum AS number,
-       a.attgenerated <> '' AS computed, a.attlen > 0 AS fixed,
-       a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid), '') ~ '^(nextval|.*uuid.*)\\(' AS drawn,
-       a.atttypid IN ('date'::regtype, 'time'::regtype, 'timetz'::regtype,
-                      'timestamp'::regtype, 'timestamptz'::regtype) AS temporal,
-       f.confrelid::int8 AS ref_table, f.confkey[1] AS ref_column
-  FROM pg_attribute a
-  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-  LEFT JOIN LATERAL (SELECT * FROM pg_constraint f
-                      WHERE f.contype = 'f' AND f.conrelid = a.attrelid AND f.conkey = ARRAY[a.attnum]
-                      ORDER BY f.conname LIMIT 1) f ON true
- WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped
- ORDER BY a.attnum";
 
 const SEQUENCES: &str = "
 SELECT format('%I.%I', schemaname, sequencename) FROM pg_sequences
@@ -231,12 +174,6 @@ impl Tables {
 }
 
 impl TableOf {
-    /// An expression for the values of a row.
-    fn datums(&self) -> String {
-        let values: Vec<_> = self.columns.iter().map(ColumnOf::read).collect();
-        format!("ARRAY[{}]::text[]", values.join(","))
-    }
-
     /// What it takes to put it back, if its rows take this room.
     fn kept(&self, Room { rows, bytes }: Room, catalogue: &Catalogue) -> Kept {
         let bit = Catalogue::bit(self.position);
@@ -265,43 +202,6 @@ impl TableOf {
     }
 }
 
-impl ColumnOf {
-    fn of(row: &PgRow) -> Self {
-        let table: Option<i64> = row.get("ref_table");
-        let column: Option<i16> = row.get("ref_column");
-        Self {
-            name: row.get("name"),
-            quoted: row.get("quoted"),
-            number: row.get("number"),
-            computed: row.get("computed"),
-            drawn: row.get("drawn"),
-            temporal: row.get("temporal"),
-            fixed: row.get("fixed"),
-            references: table.zip(column),
-        }
-    }
-}
-
-/// The tables that there are.
-async fn described(connection: &mut PgConnection) -> Result<Vec<TableOf>, sqlx::Error> {
-    let mut tables = Vec::new();
-    for (position, row) in sqlx::query(TABLES).fetch_all(&mut *connection).await?.iter().enumerate() {
-        let oid: i64 = row.get("oid");
-        let columns = sqlx::query(COLUMNS).bind(oid).fetch_all(&mut *connection).await?;
-        tables.push(TableOf {
-            oid,
-            name: row.get("name"),
-            qualified: row.get("qualified"),
-            root: row.get("root"),
-            columns: columns.iter().map(ColumnOf::of).collect(),
-            references: row.get("refs"),
-            reacts: row.get("reacts"),
-            position,
-        });
-    }
-    Ok(tables)
-}
-
 /// Expressions that set every sequence to where it stands now. The catalogue's view hides where one stands that was set
 /// and not drawn from yet, so each is asked itself.
 async fn sequences(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
@@ -317,31 +217,16 @@ async fn sequences(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::E
     Ok(set)
 }
 
-/// Orders tables so that each comes after those it refers to, as far as there is such an order.
-fn parents_first(mut tables: Vec<TableOf>) -> Vec<TableOf> {
-    let mut ordered: Vec<TableOf> = Vec::new();
-    while !tables.is_empty() {
-        let waits = |table: &TableOf| tables.iter().any(|other| table.references.contains(&other.oid));
-        // In a circle of references any table may come first.
-        let next = tables.iter().position(|table| !waits(table)).unwrap_or(0);
-        ordered.push(tables.remove(next));
-    }
-    ordered
-}
-
 /// How much room the rows of a table take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
-    pub(super) rows: usize,
+struct Room {
+    rows: usize,
     /// Of the longest row; where there is none, that is unknown and taken for much.
-    pub(super) bytes: usize,
+    bytes: usize,
 }
 
 /// How much room each table takes, by its quoted name.
-pub(super) async fn rooms(
-    connection: &mut PgConnection,
-    tables: &[String],
-) -> Result<Vec<Room>, sqlx::Error> {
+async fn rooms(connection: &mut PgConnection, tables: &[String]) -> Result<Vec<Room>, sqlx::Error> {
     // A column may be called like the table's alias; with a star it is the row that is meant.
     let of = |(index, name): (usize, &String)| {
         format!(
@@ -359,24 +244,6 @@ pub(super) async fn rooms(
         bytes: usize::try_from(bytes).unwrap_or(0),
     };
     Ok(answers.into_iter().map(room).collect())
-}
-
-fn read(tables: &[TableOf]) -> String {
-    let selects = tables
-        .iter()
-        .enumerate()
-        .map(|(index, table)| format!("SELECT {index}, {} FROM ONLY {}", table.datums(), table.qualified));
-    selects.collect::<Vec<_>>().join(" UNION ALL ")
-}
-
-impl ColumnOf {
-    fn read(&self) -> String {
-        if self.temporal {
-            format!("CASE WHEN {} IS NOT NULL THEN '{TEMPORAL}' END", self.quoted)
-        } else {
-            format!("{}::text", self.quoted)
-        }
-    }
 }
 
 #[cfg(test)]
