@@ -48,6 +48,10 @@ const SETTINGS: &str =
 /// Without triggers and foreign keys in between, putting rows back is quick and has no effects of its own.
 const AS_REPLICA: &str = "SET session_replication_role = replica";
 
+const IN_LOCK_WAITS: &str = "
+SELECT a.pid FROM pg_stat_get_activity(NULL) a
+ WHERE a.pid = ANY ($1::int4[]) AND (a.wait_event_type = 'Lock' OR a.wait_event = 'SafeSnapshot')";
+
 /// Functions whose text we cannot read may do it too.
 const UNLOCKING_FUNCTIONS: &str = "
 SELECT EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -139,6 +143,15 @@ impl Observer {
         .fetch_all(&mut self.connection)
         .await?;
         Ok(rows.iter().map(|row| Blocked { pid: row.get(0), by: row.get(1) }).collect())
+    }
+
+    /// Those of `pids` that sleep in a wait for a lock or for a safe snapshot at this moment: they are in the queue, and have woken
+    /// whomever they had to wake.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn in_lock_waits(&mut self, pids: &[i32]) -> Result<Vec<i32>, sqlx::Error> {
+        sqlx::query_scalar(IN_LOCK_WAITS).bind(pids).fetch_all(&mut self.connection).await
     }
 
     /// Brings back the first state.

@@ -6,13 +6,15 @@
 //! case never more than one runs. A backend in a lock wait holds nothing that others need to make progress, save the
 //! locks that they would have to wait for anyhow.
 //!
-//! There is one moment in which it holds more: in its deadlock check no one else can ask for a lock. A backend is stopped before
-//! that can be due, or when it is over; and where neither is known, a question that is not answered gives it the time to end.
+//! There are moments in which it holds more, just before it sleeps in its wait and when it checks for a deadlock; so it is looked at
+//! where it stands (see `settle`).
 //!
 //! Only backends of a server on this machine that belongs to pgweave can be held. Elsewhere waiters race as they
 //! always do, and a case in which two are woken at once may have more than one history.
 
 use std::collections::BTreeMap;
+#[cfg(target_os = "linux")]
+use std::{fs::File, io::Read};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -52,16 +54,6 @@ impl Still {
         }
     }
 
-    /// Lets all that are held still run for a moment, until they are held again.
-    pub(super) fn slacken(&self) {
-        self.pids.values().for_each(|pids| self.signal(pids, Signal::CONT));
-    }
-
-    /// Holds those again that were to run for a moment.
-    pub(super) fn tighten(&self) {
-        self.pids.values().for_each(|pids| self.signal(pids, Signal::STOP));
-    }
-
     /// Lets every backend go.
     pub(super) fn go_all(&mut self) {
         while let Some((_, pids)) = self.pids.pop_first() {
@@ -80,8 +72,58 @@ impl Still {
     }
 }
 
+/// Whether the process `pid` is known to sleep: it neither runs nor is about to.
+#[cfg(target_os = "linux")]
+pub(super) fn sleeps(pid: i32) -> bool {
+    /// Long enough for the number, the name and the state.
+    const HEAD_BYTES: usize = 64;
+    let mut head = [0; HEAD_BYTES];
+    let read = File::open(format!("/proc/{pid}/stat")).and_then(|mut stat| stat.read(&mut head));
+    let head = &head[..read.unwrap_or(0)];
+    // The state stands behind the name, which is in brackets and may have some of its own.
+    head.iter().rposition(|byte| *byte == b')').is_some_and(|end| head[end + 1..].starts_with(b" S"))
+}
+
+/// The same, where the system does not tell.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn sleeps(_pid: i32) -> bool {
+    false
+}
+
 impl Drop for Still {
     fn drop(&mut self) {
         self.go_all();
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_process_sleeps_that_waits_and_does_not_when_it_is_stopped() {
+        let mut cat =
+            Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("there is cat");
+        let (mut stdin, mut stdout) = (cat.stdin.take().expect("a pipe"), cat.stdout.take().expect("a pipe"));
+        stdin.write_all(b"x").expect("it reads");
+        stdout.read_exact(&mut [0]).expect("it writes");
+        let id = i32::try_from(cat.id()).expect("a process");
+        let until = |wanted: bool| {
+            let started = Instant::now();
+            while sleeps(id) != wanted {
+                assert!(started.elapsed() < Duration::from_secs(10), "it is not seen to sleep: {wanted}");
+                std::thread::yield_now();
+            }
+        };
+        until(true);
+        kill_process(Pid::from_raw(id).expect("a process"), Signal::STOP).expect("it is there");
+        until(false);
+        cat.kill().expect("it is there");
+        cat.wait().expect("it ends");
+        assert!(!sleeps(id), "nobody is there");
     }
 }

@@ -21,8 +21,10 @@
 //!
 //! Nothing here knows what the sessions are: a subject's operations and a spec's steps are settled alike.
 
+mod answers;
 mod crew;
 mod gates;
+mod holding;
 mod questions;
 mod waits;
 

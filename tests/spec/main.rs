@@ -8,6 +8,7 @@ mod databases;
 mod explored;
 mod export;
 mod held_up;
+mod late;
 #[path = "../common/loud.rs"]
 mod loud;
 mod original;
@@ -53,6 +54,16 @@ async fn listed(
     let mut onlooker = |_: &Permutation, _: Played| Go::On;
     let ended = run_listed(spec, name, house, options, &mut transcript, &mut onlooker).await;
     (transcript, ended)
+}
+
+/// What a spec writes.
+fn written(text: &str) -> String {
+    let spec = spec(text);
+    in_house(&server(), async |house| {
+        let (out, ended) = listed(&spec, "test", house, StageOptions::default()).await;
+        ended.expect("it can be played");
+        String::from_utf8(out.result).expect("text")
+    })
 }
 
 fn spec(text: &str) -> Spec {

@@ -1,21 +1,12 @@
 //! Who waits is let go by a step that waits itself, and by one that ends by itself: both are seen at once.
 
-use pgweave::spec::StageOptions;
-
-use super::{in_house, listed, server, spec};
-
 const TABLE: &str = "
 setup { CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 0), (2, 0); }
 teardown { DROP TABLE t; }";
 
-/// What a spec writes after its setup.
-fn written(text: &str) -> String {
-    let spec = spec(&format!("{TABLE}{text}"));
-    in_house(&server(), async |house| {
-        let (out, ended) = listed(&spec, "released", house, StageOptions::default()).await;
-        ended.expect("it can be played");
-        String::from_utf8(out.result).expect("text")
-    })
+/// What these sessions write, on the table.
+fn written(sessions: &str) -> String {
+    super::written(&format!("{TABLE}{sessions}"))
 }
 
 /// Whether `later` stands after `earlier`, and both do.

@@ -1,10 +1,9 @@
 //! Who waits for whom, and whose wait is stable: rules 2 and 4 of the settling. When to ask is never decided here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use super::questions::{DEADLOCK_TIMEOUT, REPORT_WAIT_MAX};
+use super::questions::REPORT_WAIT_MAX;
 use super::{Asking, Crew, Settler};
 use crate::history::Transaction;
 use crate::schedule::SessionId;
@@ -12,8 +11,6 @@ use crate::weave::lane::LaneError;
 use crate::weave::observer::Blocked;
 use crate::weave::reins::Reins;
 
-/// Far longer than it takes to answer who waits.
-const ANSWER_WAIT_MAX: Duration = Duration::from_millis(200);
 /// How long a wait that is not stable must last to count, where questions are asked soon. PostgreSQL's isolation
 /// tester looks after 10 ms, once, just when a deadlock check that a spec has set to 10 ms is due; this is well after it.
 const LASTING_WAIT_MIN: Duration = Duration::from_millis(40);
@@ -38,7 +35,7 @@ impl Settler<'_> {
         if running.iter().all(|session| self.gate.waiting_pids(*session).is_empty()) {
             return Ok(false);
         }
-        let waits = self.waits(running).await?;
+        let Some(waits) = self.waits(running).await? else { return Ok(false) };
         let mut joining: Vec<_> = self
             .stable(running, &waits)
             .into_iter()
@@ -54,12 +51,8 @@ impl Settler<'_> {
         {
             return Ok(false);
         }
-        for (session, _) in &joining {
-            self.still.stop(*session, self.gate.waiting_pids(*session));
-        }
-        if is_early && self.released.elapsed() >= DEADLOCK_TIMEOUT {
-            // One that is stopped in its deadlock check keeps all others from taking any lock, those of the server's own.
-            joining.iter().for_each(|(session, _)| self.still.go(*session));
+        let sessions: Vec<_> = joining.iter().map(|(session, _)| *session).collect();
+        if !self.hold_still(&sessions).await? {
             return Ok(false);
         }
         for (session, by) in &joining {
@@ -105,9 +98,8 @@ impl Settler<'_> {
         self.still.go(session);
     }
 
-    /// Whether some of `running` have not reported that they wait, and should. Such a one is held still only before its deadlock check
-    /// can be due, and when it is sure that the check would find nothing: then it makes no difference that it comes later, or
-    /// never.
+    /// Whether some of `running` have not reported that they wait, and should. Such a one is held still only when it is sure that
+    /// its deadlock check would find nothing: then it makes no difference that it comes later, or never.
     fn is_early(&self, running: &[SessionId]) -> bool {
         self.asking == Asking::OnReport
             && self.may_ask_early()
@@ -117,7 +109,7 @@ impl Settler<'_> {
 
     /// Asks about those that wait while no one runs. Returns whether one can go on and has been let go.
     pub(super) async fn let_go(&mut self, crew: &impl Crew) -> Result<bool, LaneError> {
-        let waits = self.waits(&[]).await?;
+        let Some(waits) = self.waits(&[]).await? else { return Ok(true) };
         let held_up = |session: &SessionId| {
             waits.iter().any(|wait| {
                 wait.session == *session && (!wait.by.is_empty() || self.waits_for_prepared(wait))
@@ -141,8 +133,8 @@ impl Settler<'_> {
         Ok(!free.is_empty())
     }
 
-    /// Who holds up `running` and the blocked sessions at this moment.
-    async fn waits(&mut self, running: &[SessionId]) -> Result<Vec<HeldUp>, LaneError> {
+    /// Who holds up `running` and the blocked sessions at this moment; none where all have been let go.
+    async fn waits(&mut self, running: &[SessionId]) -> Result<Option<Vec<HeldUp>>, LaneError> {
         let waiting = running.iter().chain(&self.blocked);
         let pids: Vec<i32> = waiting.flat_map(|session| self.gate.waiting_pids(*session)).collect();
         let owners = self.gate.pids();
@@ -153,22 +145,8 @@ impl Settler<'_> {
             by.dedup();
             Some(HeldUp { session: owner(wait.pid)?, by, prepared: wait.by.contains(&0) })
         };
-        Ok(self.blockers(&pids).await?.into_iter().filter_map(held_up).collect())
-    }
-
-    /// Asks who holds up `pids`. One that was stopped in its deadlock check would keep the answer from coming, for ever.
-    async fn blockers(&mut self, pids: &[i32]) -> Result<Vec<Blocked>, LaneError> {
-        let mut answer = pin!(self.observer.blockers(pids));
-        tokio::select! {
-            biased;
-            answer = &mut answer => return Ok(answer?),
-            () = self.alarm.wait(ANSWER_WAIT_MAX) => {}
-        }
-        tracing::debug!("a question is not answered: those that are held still may run for a moment");
-        self.still.slacken();
-        let answer = answer.await;
-        self.still.tighten();
-        Ok(answer?)
+        let answer = self.blockers(&pids).await?;
+        Ok(answer.map(|blocked| blocked.into_iter().filter_map(held_up).collect()))
     }
 
     /// Those of `running` and of the blocked sessions that are stably blocked by `waits`, with those that hold them up.
