@@ -278,10 +278,15 @@ fn pgbench(server: &Arc<Server>, workload: &Workload, lanes: usize, seconds: u64
         database
     });
     let clients = 3 * lanes;
-    let shared = if workload.waits == 0 { ":client_id" } else { ":client_id / 2" };
+    // Of each three clients two share a row where two sessions of a case do.
+    let row = match workload.waits {
+        0 => ":client_id",
+        _ => "(:client_id / 3) * 2 + (:client_id % 3) / 2",
+    };
     let script = format!(
-        "\\set id {shared}\nBEGIN;\nSELECT v, version_lock FROM md WHERE id = :id FOR UPDATE;\nUPDATE md SET v = v + 1, \
-         version_lock = version_lock + 1 WHERE id = :id;\nCOMMIT;\n"
+        "\\set id {row}\nBEGIN;\nSELECT v, version_lock FROM md WHERE id = :id FOR UPDATE \\gset\n\
+         UPDATE md SET v = :v + 1, version_lock = version_lock + 1 WHERE id = :id AND version_lock = :version_lock;\n\
+         COMMIT;\n"
     );
     let file = std::env::temp_dir().join(format!("pgweave-bench-{}.sql", std::process::id()));
     std::fs::write(&file, script).expect("a script");
