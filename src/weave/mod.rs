@@ -3,7 +3,7 @@
 //!
 //! - `lane`: one worker with a database, a gate, an observer and the sessions' pools, kept from case to case.
 //! - `run`: one case: the only place where control flows.
-//! - `settle`, `pause`: when is it certain that nothing more moves by itself?
+//! - `settle`, `pause`: when is it certain that nothing more moves by itself? `patience`: when is it given up?
 //! - `reins`: backends that wait are held still, so that waiters never race.
 //! - `seat`: a lane and its backends stay on one core.
 //! - `observer`, `tables`, `facts`, `rows`, `inside`: the lane's own connection.
@@ -18,6 +18,7 @@ mod inside;
 mod keeping;
 mod lane;
 mod observer;
+mod patience;
 mod pause;
 mod reins;
 mod restore;

@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use super::alarm::Alarm;
 use super::lane::LaneError;
 use super::observer::Observer;
+use super::patience::Patience;
 use super::pause::Pause;
 use super::reins::{Reins, Still};
 use crate::case::Gates;
@@ -186,10 +187,9 @@ impl<'a> Settler<'a> {
 
     /// Waits until each session is at rest or stably blocked.
     pub(crate) async fn settle(&mut self, crew: &mut impl Crew) -> Result<(), Stop> {
-        let started = Instant::now();
+        let mut patience = Patience::of(self.limit);
         let early = if self.may_ask_early() { Early::IfForeseen } else { Early::No };
         let mut questions = Questions::new(self.asking, early);
-        let mut is_late = false;
         self.lasting.clear();
         self.seen_waiting.clear();
         loop {
@@ -224,19 +224,14 @@ impl<'a> Settler<'a> {
                 catch_up(TURNS_TO_GATE).await;
                 continue;
             }
-            let left = self.limit.saturating_sub(started.elapsed());
-            if left.is_zero() {
-                if is_late {
-                    return Err(Stop::Hung(crew.why_running(running[0], self.limit)));
-                }
-                // Code that held this thread, of another lane or of the subject, is no reason: what came meanwhile is read first.
-                is_late = true;
-                catch_up(TURNS_TO_CLIENT).await;
-                continue;
+            if patience.is_over() {
+                return Err(Stop::Hung(crew.why_running(running[0], self.limit)));
             }
-            if self.pause(questions.wait().min(left)).await? == Heard::Nothing {
+            let (how_long, since) = (patience.of_left(questions.wait()), Instant::now());
+            if self.pause(how_long).await? == Heard::Nothing {
                 questions.heard_nothing();
             }
+            patience.waited(how_long, since);
         }
     }
 
@@ -287,19 +282,17 @@ impl<'a> Settler<'a> {
         session: SessionId,
         limit: Duration,
     ) -> Result<bool, Stop> {
-        let started = Instant::now();
+        let mut patience = Patience::of(limit);
         self.still.go_all();
         loop {
             if crew.rest(session).is_some() {
                 self.unblock(session);
                 return Ok(true);
             }
-            let left = limit.saturating_sub(started.elapsed());
-            if left.is_zero() {
+            if patience.is_over() {
                 return Ok(false);
             }
-            // That the time is over shows above.
-            let _ = tokio::time::timeout(left, self.gate.changed()).await;
+            patience.wait(self.gate.changed()).await;
         }
     }
 

@@ -1,7 +1,5 @@
 //! What a lane does between two cases, so that each finds the same: first state, level, connections that hold nothing.
 
-use std::time::{Duration, Instant};
-
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -12,6 +10,7 @@ use crate::isolation::Isolation;
 use crate::schedule::SessionId;
 use crate::server::Endpoint;
 use crate::subject::{Faults, Session, SessionClock, Subject};
+use crate::weave::patience::Patience;
 
 impl<S: Subject> Lane<S> {
     /// Brings back the first state, at this level.
@@ -48,11 +47,9 @@ impl<S: Subject> Lane<S> {
 
     /// Waits until the server owes no answer.
     pub(super) async fn quiesce(&self) {
-        let deadline = Instant::now() + self.options.limits.step;
-        while Instant::now() < deadline && self.busy() {
-            // The limit is asked again at least this often.
-            const ASK_EVERY: Duration = Duration::from_millis(20);
-            let _ = tokio::time::timeout(ASK_EVERY, self.gate.changed()).await;
+        let mut patience = Patience::of(self.options.limits.step);
+        while self.busy() && !patience.is_over() {
+            patience.wait(self.gate.changed()).await;
         }
     }
 
@@ -78,10 +75,9 @@ impl<S: Subject> Lane<S> {
     }
 
     async fn quiesce_connections(&self) {
-        let deadline = Instant::now() + self.options.limits.step;
-        while Instant::now() < deadline && self.gate.connections() > 0 {
-            const ASK_EVERY: Duration = Duration::from_millis(20);
-            let _ = tokio::time::timeout(ASK_EVERY, self.gate.changed()).await;
+        let mut patience = Patience::of(self.options.limits.step);
+        while self.gate.connections() > 0 && !patience.is_over() {
+            patience.wait(self.gate.changed()).await;
         }
         drop(self.gate.take_broken());
         for session in SessionId::first(self.options.sessions) {

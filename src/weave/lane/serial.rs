@@ -12,6 +12,7 @@ use crate::gate::View;
 use crate::history::{Failure, OpId, Outcome, State};
 use crate::isolation::Isolation;
 use crate::subject::{Flow, Subject};
+use crate::weave::patience::within;
 use crate::weave::run::in_words;
 
 impl<S: Subject> Lane<S> {
@@ -48,8 +49,7 @@ impl<S: Subject> Lane<S> {
         }
         let (mut outcomes, mut traces) = (Vec::new(), false);
         for (id, op) in ops {
-            let alone = tokio::time::timeout(self.options.limits.step, self.alone(*id, op)).await;
-            let Ok(outcome) = alone else {
+            let Some(outcome) = within(self.options.limits.step, self.alone(*id, op)).await else {
                 self.observer.wrote(catalogue::ANYTHING, None);
                 self.replace_sessions().await?;
                 return Err(LaneError::SerialHang {

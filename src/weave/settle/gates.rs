@@ -1,10 +1,9 @@
 //! Backends that stop inside statements: each that could be sent something must be one that stops, and one that stands where
 //! no one has a choice goes on.
 
-use std::time::Instant;
-
 use super::{Settler, Stop};
 use crate::weave::lane::LaneError;
+use crate::weave::patience::Patience;
 
 impl Settler<'_> {
     /// Makes backends stop that have come since this was last done, and lets those go on that stand where no one has a choice.
@@ -26,18 +25,16 @@ impl Settler<'_> {
 
     /// Lets backend `pid` go on that stands inside a statement and that the gate counts as leaving.
     pub(crate) async fn go_on(&mut self, pid: i32) -> Result<(), Stop> {
-        let started = Instant::now();
+        let mut patience = Patience::of(self.limit);
         self.observer.open_gate(pid).await.map_err(LaneError::from)?;
         while self.gate.is_being_let_go(pid) {
-            let left = self.limit.saturating_sub(started.elapsed());
-            if left.is_zero() {
+            if patience.is_over() {
                 let seconds = self.limit.as_secs_f32();
                 return Err(Stop::Hung(format!(
                     "a backend did not go on inside its statement within {seconds} s"
                 )));
             }
-            // That the time is over shows above.
-            let _ = tokio::time::timeout(left, self.gate.changed()).await;
+            patience.wait(self.gate.changed()).await;
         }
         self.observer.shut_behind(pid).await.map_err(LaneError::from)?;
         Ok(())
